@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/** Models: ONNX in, ONNX and safetensors out. */
+#ifndef WEFT_MODEL_H
+#define WEFT_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A model file as it was read: operators, initializers, inputs and outputs. */
+struct weft_model;
+/** One step of a model as device operations (graph/graph.h). */
+struct weft_graph;
+
+/**
+ * Read an ONNX file.  Hostile input is expected: truncated, oversized or
+ * inconsistent files give -EINVAL and a sentence that names the place.
+ */
+int weft_model_load(const char *path, struct weft_model **model);
+int weft_model_load_memory(const void *bytes, size_t size, const char *name, struct weft_model **model);
+void weft_model_free(struct weft_model *model);
+
+struct weft_model_info {
+	const char *producer;
+	int64_t opset;
+	uint32_t nodes, parameters; /* nodes; trainable tensors */
+	uint64_t parameter_elements;
+	uint32_t inputs, outputs;
+	/* Of the first input and output; dims are -1 where symbolic. */
+	uint32_t input_rank, output_rank;
+	int64_t input_dims[8], output_dims[8];
+};
+int weft_model_info(const struct weft_model *model, struct weft_model_info *info);
+
+enum weft_loss { WEFT_LOSS_NONE, WEFT_LOSS_CROSS_ENTROPY, WEFT_LOSS_MSE };
+enum weft_optimizer { WEFT_OPTIMIZER_SGD, WEFT_OPTIMIZER_ADAM, WEFT_OPTIMIZER_ADAMW };
+
+struct weft_graph_options {
+	uint32_t batch; /* binds the dynamic batch dimension; 0: the file's own */
+	bool training; /* autodiff, loss and updates; false: evaluation (normalisation uses running statistics, dropout is off) */
+	enum weft_loss loss; /* over the first output; ignored where the model has a scalar loss output of its own */
+	enum weft_optimizer optimizer;
+	bool nesterov;
+	bool gradients_as_outputs; /* no updates; every weight's gradient is an output of the graph (tests) */
+	const char *const *dim_names; /* other symbolic dimensions to bind */
+	const int64_t *dim_values;
+	uint32_t dims;
+};
+/**
+ * Lower the model to device operations, with shapes, gradients and updates.
+ * -EOPNOTSUPP names the node, operator, opset and the nearest that is supported.
+ */
+int weft_model_graph(const struct weft_model *model, const struct weft_graph_options *options, struct weft_graph **graph);
+
+/**
+ * The present contents of a persistent value (weight, running statistic), dense, in the
+ * order of dimensions of the model file.  @user as given.  Returns 0 or a
+ * negative errno value, which stops the save.
+ */
+typedef int (*weft_read_value)(void *user, const char *name, void *data, size_t bytes);
+/** Write the model with the weights that @read returns: to @path with a temporary name, fsync, rename. */
+int weft_model_save_onnx(const struct weft_model *model, const char *path, weft_read_value read, void *user);
+int weft_model_save_safetensors(const struct weft_model *model, const char *path, weft_read_value read, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* WEFT_MODEL_H */

@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT */
+/*
+ * The instruction set of the Weft NPU: command stream <-> control core.
+ *
+ * A command stream is an array of commands, each naming one macro-operation on
+ * tensors.  Rules of this header:
+ *
+ *  - All fields are little-endian, naturally aligned, with explicit padding
+ *    that must be zero.
+ *  - Addresses are device virtual addresses in the context that submitted the
+ *    stream.  Compute commands reach device memory only; DMA commands move
+ *    tensors between device memory and host buffers.
+ *  - Nothing in a stream is trusted.  The control core reads a command once
+ *    into its own memory, checks the copy and every operand, and only then
+ *    hands the copy to an engine.  A bad command faults its context with an
+ *    enum weft_fault and the index of the operand; the device goes on.
+ *  - Results are defined to the bit: see "Order of summation" below.
+ *
+ * A stream for one job holds commands for all engines.  Each engine executes
+ * its own commands of the stream in stream order; engines overlap, and wait
+ * for one another by semaphores only.
+ */
+#ifndef _UAPI_WEFT_ISA_H_
+#define _UAPI_WEFT_ISA_H_
+
+#if defined(__linux__) || defined(__KERNEL__)
+#include <linux/types.h>
+#else
+#include <stdint.h>
+typedef uint8_t __u8;
+typedef int8_t __s8;
+typedef uint16_t __u16;
+typedef int16_t __s16;
+typedef uint32_t __u32;
+typedef int32_t __s32;
+typedef uint64_t __u64;
+typedef int64_t __s64;
+#endif
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+/** Version of this instruction set: a device executes every stream of its own major version and of minors up to its own. */
+#define WEFT_ISA_VERSION_MAJOR 1
+#define WEFT_ISA_VERSION_MINOR 0
+
+/** Most dimensions of a tensor operand. */
+#define WEFT_MAX_RANK 8
+/** Most operands of one command. */
+#define WEFT_MAX_OPERANDS 12
+/** Semaphores of a stream; all are zero when the job starts. */
+#define WEFT_SEMAPHORES 64
+/** "No semaphore" in a wait or signal slot. */
+#define WEFT_SEM_NONE 0xffff
+/** Every stream and command size is a multiple of this many bytes. */
+#define WEFT_CMD_ALIGN 8
+/** Most bytes of one stream. */
+#define WEFT_STREAM_MAX_BYTES (64u << 20)
+
+/**
+ * enum weft_engine - the engines that execute commands
+ * @WEFT_ENGINE_COMPUTE: tensor operations, device memory only
+ * @WEFT_ENGINE_DMA_IN: copies host memory -> device memory
+ * @WEFT_ENGINE_DMA_OUT: copies device memory -> host memory
+ */
+enum weft_engine {
+	WEFT_ENGINE_COMPUTE = 0,
+	WEFT_ENGINE_DMA_IN = 1,
+	WEFT_ENGINE_DMA_OUT = 2,
+	WEFT_ENGINES = 3,
+};
+
+/**
+ * enum weft_type - element types
+ * @WEFT_TYPE_NONE: the operand slot is empty (allowed for optional operands)
+ * @WEFT_TYPE_F32: IEEE binary32
+ * @WEFT_TYPE_F16: IEEE binary16 (storage; arithmetic is done in binary32)
+ * @WEFT_TYPE_BF16: bfloat16 (storage)
+ * @WEFT_TYPE_I32: two's complement 32 bit
+ * @WEFT_TYPE_I64: two's complement 64 bit
+ * @WEFT_TYPE_I8: two's complement 8 bit
+ * @WEFT_TYPE_U8: unsigned 8 bit
+ * @WEFT_TYPE_I16: two's complement 16 bit
+ * @WEFT_TYPE_BOOL: one byte, 0 or 1
+ * @WEFT_TYPE_I4: two elements a byte, low nibble first; innermost stride 1
+ * @WEFT_TYPE_BIT: 32 elements a 32-bit word, bit 0 first; innermost stride 1
+ */
+enum weft_type {
+	WEFT_TYPE_NONE = 0,
+	WEFT_TYPE_F32 = 1,
+	WEFT_TYPE_F16 = 2,
+	WEFT_TYPE_BF16 = 3,
+	WEFT_TYPE_I32 = 4,
+	WEFT_TYPE_I64 = 5,
+	WEFT_TYPE_I8 = 6,
+	WEFT_TYPE_U8 = 7,
+	WEFT_TYPE_I16 = 8,
+	WEFT_TYPE_BOOL = 9,
+	WEFT_TYPE_I4 = 10,
+	WEFT_TYPE_BIT = 11,
+	WEFT_TYPES,
+};
+
+/**
+ * struct weft_tensor - one operand
+ * @address: device virtual address of element [0, 0, ...]; aligned to the element size
+ * @type: enum weft_type
+ * @rank: number of dimensions, 0 (a scalar) to WEFT_MAX_RANK
+ * @pad: zero
+ * @zero_point: quantized types: the integer that stands for real 0
+ * @scales: reserved for quantized operations, else zero
+ * @dims: extents, outermost first; entries at and above @rank are zero.  An
+ *	extent may be zero only where the operation says so.
+ * @strides: distance between neighbours along each dimension, in elements; 0
+ *	repeats (inputs only), negative walks backwards.  Entries at and above
+ *	@rank are zero.
+ *
+ * The control core computes the lowest and highest byte that the descriptor
+ * can reach, with overflow checks, and translates that range.
+ */
+struct weft_tensor {
+	__u64 address;
+	__u8 type;
+	__u8 rank;
+	__u16 pad;
+	__s32 zero_point;
+	__u64 scales;
+	__u32 dims[WEFT_MAX_RANK];
+	__s32 strides[WEFT_MAX_RANK];
+};
+
+/**
+ * struct weft_sem - a wait or signal slot
+ * @index: semaphore, below WEFT_SEMAPHORES, or WEFT_SEM_NONE
+ * @pad: zero
+ * @value: wait: go on once the semaphore is at least this; signal: the value to
+ *	set, never less than the present one
+ */
+struct weft_sem {
+	__u16 index;
+	__u16 pad;
+	__u32 value;
+};
+
+/* Activation applied to a result before it is stored (operations with an epilogue). */
+enum weft_activation {
+	WEFT_ACT_NONE = 0,
+	WEFT_ACT_RELU = 1,
+	/** min(max(x, alpha), beta) */
+	WEFT_ACT_CLIP = 2,
+};
+
+/**
+ * enum weft_op - operations
+ *
+ * Operand slots are listed as "inputs -> outputs"; [x] is optional (type
+ * WEFT_TYPE_NONE when absent, but the slot is there).  Unless said otherwise,
+ * operands are f32, and an output must not overlap an input, except that
+ * operations marked "in place" allow an output with exactly the address, type,
+ * dims and strides of an input of the same shape.
+ *
+ * Order of summation.  Every sum is a chain of fused multiply-adds (or adds)
+ * over the reduced index in ascending order, cut into blocks: each block
+ * starts from +0, and block sums are added in ascending order to the total,
+ * which starts from +0, or from the output's present value under
+ * WEFT_F_ACCUMULATE; bias is added to the total, then the activation applies.
+ * Block lengths are the WEFT_SUM_* constants.  The order does not depend on
+ * threads, vector width or placement.  Splitting the reduced index at a
+ * multiple of the block length under WEFT_F_ACCUMULATE gives the same bits.
+ */
+enum weft_op {
+	/** NOP: nothing; carries semaphores. */
+	WEFT_OP_NOP = 0x00,
+	/**
+	 * COPY: src -> dst.  Same type and dims, any strides.  On DMA_IN src is
+	 * host and dst device memory; on DMA_OUT the reverse; on COMPUTE both
+	 * are device memory (permute, slice, concatenate, broadcast).
+	 */
+	WEFT_OP_COPY = 0x01,
+	/** FILL: -> dst.  params.fill.  Any type, any strides. */
+	WEFT_OP_FILL = 0x02,
+
+	/**
+	 * MATMUL: A, B, [bias] -> C.  A [..., M, K], B [..., K, N], C [..., M, N],
+	 * rank 2 to 4, any strides (so transposes are free); leading dims equal,
+	 * stride 0 broadcasts; bias [N] or [M, N].  Sum over k: WEFT_SUM_MATMUL.
+	 */
+	WEFT_OP_MATMUL = 0x10,
+	/**
+	 * CONV_FWD: X [N,H,W,C], W [KH,KW,C/G,OC], [bias OC] -> Y [N,OH,OW,OC].
+	 * Innermost stride 1 for all.  Sum over (kh, kw, c): WEFT_SUM_CONV.
+	 * Taps in the padding contribute nothing.
+	 */
+	WEFT_OP_CONV_FWD = 0x11,
+	/**
+	 * CONV_BWD_DATA: DY [N,OH,OW,OC], W, [bias C] -> DX [N,H,W,C].  Sum over
+	 * (kh, kw, oc): WEFT_SUM_CONV.  With a bias it is ConvTranspose.
+	 */
+	WEFT_OP_CONV_BWD_DATA = 0x12,
+	/** CONV_BWD_WEIGHT: X, DY -> DW.  Sum over (n, oh, ow): WEFT_SUM_CONV_WEIGHT. */
+	WEFT_OP_CONV_BWD_WEIGHT = 0x13,
+
+	/** MAXPOOL_FWD: X [N,H,W,C] -> Y [N,OH,OW,C], [index u8: kh * KW + kw of the first maximum, as Y]. */
+	WEFT_OP_MAXPOOL_FWD = 0x20,
+	/** MAXPOOL_BWD: DY, index -> DX.  Windows are visited in ascending (oh, ow). */
+	WEFT_OP_MAXPOOL_BWD = 0x21,
+	/** AVGPOOL_FWD: X -> Y; params.pool.count_pad says whether padding counts. */
+	WEFT_OP_AVGPOOL_FWD = 0x22,
+	/** AVGPOOL_BWD: DY -> DX. */
+	WEFT_OP_AVGPOOL_BWD = 0x23,
+
+	/**
+	 * NORM_STATS: X [R..., C], viewed as rows by channels -> mean, rstd, [var].
+	 * The kept axes are those where mean's dims equal X's; the reduced axes
+	 * have extent 1 in mean (same rank).  rstd = 1 / sqrt(var + epsilon);
+	 * var is the biased variance.  Batch, layer, instance and group norm
+	 * differ only in which axes are kept.  Sum: WEFT_SUM_REDUCE, two passes
+	 * (mean first, then squared deviations).
+	 */
+	WEFT_OP_NORM_STATS = 0x30,
+	/**
+	 * NORM_APPLY: X, mean, rstd, [gamma], [beta] -> Y = (X - mean) * rstd *
+	 * gamma + beta, then activation.  Operands broadcast to X by extent 1.  In place.
+	 */
+	WEFT_OP_NORM_APPLY = 0x31,
+	/**
+	 * NORM_BWD_STATS: X, DY, mean, rstd, [gamma], [Y] -> sum_dy, sum_dy_xhat,
+	 * over the axes that have extent 1 in the outputs, with xhat = (X - mean) *
+	 * rstd.  With [gamma], DY is multiplied by it first; with [Y], DY counts
+	 * only where Y > 0 (backward of a fused ReLU).
+	 */
+	WEFT_OP_NORM_BWD_STATS = 0x32,
+	/**
+	 * NORM_BWD_APPLY: X, DY, mean, rstd, [gamma], sum_dy, sum_dy_xhat, [Y] -> DX.
+	 * With c = params.norm.inverse_count:
+	 * gamma_in_sums 0: DX = rstd * gamma * (DY - c * (sum_dy + xhat * sum_dy_xhat));
+	 * gamma_in_sums 1: DX = rstd * (gamma * DY - c * (sum_dy + xhat * sum_dy_xhat)).
+	 * Operands broadcast to X by extent 1.  In place of DY or X.
+	 */
+	WEFT_OP_NORM_BWD_APPLY = 0x33,
+
+	/** SOFTMAX_FWD: X -> Y along the last dimension; params.softmax.log gives log-softmax.  In place. */
+	WEFT_OP_SOFTMAX_FWD = 0x40,
+	/** SOFTMAX_BWD: Y, DY -> DX.  In place of DY. */
+	WEFT_OP_SOFTMAX_BWD = 0x41,
+	/**
+	 * XENT_FWD: logits [R, C], labels i32 or i64 [R], [class weights C] ->
+	 * loss [R] or [] (sum or mean, params.xent), [probabilities R, C],
+	 * [denominator []: the weight sum that a mean divides by].  A label that is
+	 * neither in [0, C) nor ignore_index faults with WEFT_FAULT_VALUE.
+	 */
+	WEFT_OP_XENT_FWD = 0x42,
+	/** XENT_BWD: logits, labels, [class weights], dloss ([] or [R]), [denominator] -> dlogits.  In place of logits. */
+	WEFT_OP_XENT_BWD = 0x43,
+
+	/** UNARY: X -> Y = f(X); f is params.unary.function.  Any strides.  In place. */
+	WEFT_OP_UNARY = 0x50,
+	/** UNARY_BWD: Z, DY -> DX = DY * f'.  Z is Y for the functions so marked in enum weft_unary, else X.  In place of DY or Z. */
+	WEFT_OP_UNARY_BWD = 0x51,
+	/** BINARY: A, B -> Y = f(A, B), then activation.  Operands have Y's dims (stride 0 broadcasts).  In place of A or B. */
+	WEFT_OP_BINARY = 0x52,
+	/** WHERE: condition bool, A, B -> Y. */
+	WEFT_OP_WHERE = 0x53,
+	/** CAST: X -> Y, any numeric types; float to integer truncates towards zero and saturates. */
+	WEFT_OP_CAST = 0x54,
+
+	/** REDUCE: X -> Y; reduced axes have extent 1 in Y (same rank).  params.reduce.  Sum: WEFT_SUM_REDUCE. */
+	WEFT_OP_REDUCE = 0x60,
+	/** ARGREDUCE: X -> Y i32 or i64; params.reduce.function is MAX or MIN, one reduced axis, first extreme (or last) wins. */
+	WEFT_OP_ARGREDUCE = 0x61,
+
+	/** GATHER: table [V, D...], indices i32/i64 [R] -> Y [R, D...]; negative indices count from the end; out of range faults. */
+	WEFT_OP_GATHER = 0x70,
+	/** SCATTER_ADD: DY [R, D...], indices [R] -> DX [V, D...], which is added to, in ascending R. */
+	WEFT_OP_SCATTER_ADD = 0x71,
+	/** IOTA: -> Y i32/i64/f32 [R]: params.iota.start + i * step. */
+	WEFT_OP_IOTA = 0x72,
+
+	/**
+	 * SGD: G, hyper -> W, [momentum].  hyper is f32 [8], see enum weft_hyper.  W and momentum
+	 * are read and written.  params.optimizer.
+	 */
+	WEFT_OP_SGD = 0x80,
+	/** ADAM: G, hyper -> W, m, v.  params.optimizer.decoupled selects AdamW. */
+	WEFT_OP_ADAM = 0x81,
+	/** LERP: A -> Y = Y + (A * scale - Y) * weight (running statistics); params.lerp.  Y is read and written. */
+	WEFT_OP_LERP = 0x82,
+
+	/**
+	 * RANDOM: [counter i64 [2]: stream, step] -> Y f32.  Philox4x32-10 keyed by params.random.seed,
+	 * counted by (element / 4, stream, step): the same arguments give the same
+	 * numbers for every thread count and however often they are drawn.
+	 */
+	WEFT_OP_RANDOM = 0x90,
+	/** DROPOUT: X, counter -> Y, [mask bool]; params.random.  The mask is that of RANDOM < keep probability.  In place.  Also its own gradient. */
+	WEFT_OP_DROPOUT = 0x91,
+
+	/* 0xa0-0xbf: integer engine; 0xc0-0xcf: projection engine. */
+	WEFT_OP_LIMIT = 0x100,
+};
+
+/* Block lengths of the order of summation; see enum weft_op. */
+#define WEFT_SUM_MATMUL 512
+#define WEFT_SUM_CONV 512
+#define WEFT_SUM_CONV_WEIGHT 512
+#define WEFT_SUM_REDUCE 256
+
+/** The sum starts from the output's present value (MATMUL, CONV_*, REDUCE with SUM, BINARY with ADD is plain). */
+#define WEFT_F_ACCUMULATE (1u << 0)
+
+/** Functions of UNARY; "(y)" marks those whose gradient takes Y instead of X. alpha and beta are params.unary's. */
+enum weft_unary {
+	WEFT_UNARY_IDENTITY = 0, /* (y) */
+	WEFT_UNARY_NEG, /* (y) */
+	WEFT_UNARY_ABS,
+	WEFT_UNARY_SIGN,
+	WEFT_UNARY_EXP, /* (y) */
+	WEFT_UNARY_LOG,
+	WEFT_UNARY_SQRT, /* (y) */
+	WEFT_UNARY_RSQRT, /* (y) */
+	WEFT_UNARY_RECIPROCAL, /* (y) */
+	WEFT_UNARY_SQUARE,
+	WEFT_UNARY_RELU, /* (y) */
+	WEFT_UNARY_LEAKY_RELU, /* x < 0 ? alpha * x : x */
+	WEFT_UNARY_ELU, /* x < 0 ? alpha * (exp(x) - 1) : x */
+	WEFT_UNARY_SELU, /* beta * (x < 0 ? alpha * (exp(x) - 1) : x) */
+	WEFT_UNARY_CELU,
+	WEFT_UNARY_SIGMOID, /* (y) */
+	WEFT_UNARY_TANH, /* (y) */
+	WEFT_UNARY_SOFTPLUS,
+	WEFT_UNARY_SOFTSIGN,
+	WEFT_UNARY_GELU, /* x * Phi(x), by erf */
+	WEFT_UNARY_GELU_TANH,
+	WEFT_UNARY_SILU,
+	WEFT_UNARY_MISH,
+	WEFT_UNARY_HARD_SIGMOID, /* max(0, min(1, alpha * x + beta)) */
+	WEFT_UNARY_HARD_SWISH,
+	WEFT_UNARY_CLIP, /* min(max(x, alpha), beta) */
+	WEFT_UNARY_AFFINE, /* alpha * x + beta */
+	WEFT_UNARY_POW, /* x ^ alpha */
+	WEFT_UNARY_THRESHOLDED_RELU, /* x > alpha ? x : 0 */
+	WEFT_UNARY_SHRINK, /* x < -alpha ? x + beta : x > alpha ? x - beta : 0 */
+	WEFT_UNARY_ERF,
+	WEFT_UNARY_SIN,
+	WEFT_UNARY_COS,
+	WEFT_UNARY_TAN,
+	WEFT_UNARY_ASIN,
+	WEFT_UNARY_ACOS,
+	WEFT_UNARY_ATAN,
+	WEFT_UNARY_SINH,
+	WEFT_UNARY_COSH,
+	WEFT_UNARY_ASINH,
+	WEFT_UNARY_ACOSH,
+	WEFT_UNARY_ATANH,
+	WEFT_UNARY_FLOOR,
+	WEFT_UNARY_CEIL,
+	WEFT_UNARY_ROUND, /* half to even */
+	WEFT_UNARY_NOT, /* bool */
+	WEFT_UNARY_ISNAN, /* -> bool */
+	WEFT_UNARY_ISINF, /* -> bool; alpha != 0: detect negative, beta != 0: detect positive */
+	WEFT_UNARY_FUNCTIONS,
+};
+
+/** Functions of BINARY.  Comparisons give bool; AND, OR, XOR take bool; the rest take f32, i32, i64 (both operands and result alike). */
+enum weft_binary {
+	WEFT_BINARY_ADD = 0,
+	WEFT_BINARY_SUB,
+	WEFT_BINARY_MUL,
+	WEFT_BINARY_DIV,
+	WEFT_BINARY_POW,
+	WEFT_BINARY_MAX,
+	WEFT_BINARY_MIN,
+	WEFT_BINARY_MOD, /* sign of the divisor */
+	WEFT_BINARY_FMOD, /* sign of the dividend */
+	WEFT_BINARY_PRELU, /* a < 0 ? a * b : a */
+	WEFT_BINARY_EQUAL,
+	WEFT_BINARY_LESS,
+	WEFT_BINARY_LESS_EQUAL,
+	WEFT_BINARY_GREATER,
+	WEFT_BINARY_GREATER_EQUAL,
+	WEFT_BINARY_AND,
+	WEFT_BINARY_OR,
+	WEFT_BINARY_XOR,
+	WEFT_BINARY_SHIFT_LEFT,
+	WEFT_BINARY_SHIFT_RIGHT,
+	WEFT_BINARY_FUNCTIONS,
+};
+
+/** Functions of REDUCE and ARGREDUCE. */
+enum weft_reduce {
+	WEFT_REDUCE_SUM = 0,
+	WEFT_REDUCE_MEAN,
+	WEFT_REDUCE_MAX,
+	WEFT_REDUCE_MIN,
+	WEFT_REDUCE_PROD,
+	WEFT_REDUCE_L1,
+	WEFT_REDUCE_L2,
+	WEFT_REDUCE_SUM_SQUARE,
+	WEFT_REDUCE_LOG_SUM,
+	WEFT_REDUCE_LOG_SUM_EXP,
+	WEFT_REDUCE_FUNCTIONS,
+};
+
+/** How XENT_FWD combines the rows. */
+enum weft_xent_reduction {
+	WEFT_XENT_NONE = 0,
+	WEFT_XENT_SUM,
+	WEFT_XENT_MEAN,
+};
+
+/** Elements of the f32 [8] hyperparameter tensor of the optimizers; changed by the host between steps. */
+enum weft_hyper {
+	WEFT_HYPER_LR = 0,
+	/** SGD: momentum; Adam: beta 1. */
+	WEFT_HYPER_BETA1,
+	/** SGD: dampening; Adam: beta 2. */
+	WEFT_HYPER_BETA2,
+	WEFT_HYPER_EPSILON,
+	WEFT_HYPER_WEIGHT_DECAY,
+	/** Adam: 1 - beta1^t. */
+	WEFT_HYPER_BIAS1,
+	/** Adam: sqrt(1 - beta2^t). */
+	WEFT_HYPER_BIAS2_SQRT,
+	/** The gradient is multiplied by this first (clipping, accumulation). */
+	WEFT_HYPER_GRADIENT_SCALE,
+	WEFT_HYPERS,
+};
+
+/** Distribution of RANDOM. */
+enum weft_distribution {
+	WEFT_UNIFORM = 0, /* [low, high) */
+	WEFT_NORMAL, /* mean low, standard deviation high */
+	WEFT_BERNOULLI, /* 1 with probability low */
+};
+
+/**
+ * union weft_params - what an operation needs besides tensors; 64 bytes, unused bytes zero
+ */
+union weft_params {
+	struct {
+		__u32 flags; /* WEFT_F_ACCUMULATE */
+		__u32 activation; /* enum weft_activation */
+		float alpha; /* of the activation */
+		float beta;
+		float scale; /* the product is multiplied by this before bias; 1 for none */
+	} matmul;
+	struct {
+		__u32 flags;
+		__u32 activation;
+		float alpha;
+		float beta;
+		__u32 stride[2]; /* height, width; at least 1 */
+		__u32 dilation[2];
+		__u32 pad[2]; /* before the first row, column; padding after follows from Y's dims */
+		__u32 groups; /* divides C and OC */
+	} conv;
+	struct {
+		__u32 kernel[2];
+		__u32 stride[2];
+		__u32 dilation[2];
+		__u32 pad[2];
+		__u32 count_pad; /* AVGPOOL: divide by the window's size including padding inside [pad_begin, pad_end] */
+		__u32 pad_end[2];
+	} pool;
+	struct {
+		float epsilon;
+		float inverse_count; /* 1 / elements normalised together */
+		__u32 activation;
+		float alpha;
+		float beta;
+		__u32 gamma_in_sums; /* NORM_BWD_APPLY */
+	} norm;
+	struct {
+		__u32 log;
+	} softmax;
+	struct {
+		__u32 reduction; /* enum weft_xent_reduction */
+		__s32 ignore_index; /* only if has_ignore */
+		__u32 has_ignore;
+		float smoothing; /* label smoothing, [0, 1] */
+	} xent;
+	struct {
+		__u32 function; /* enum weft_unary */
+		float alpha;
+		float beta;
+	} unary;
+	struct {
+		__u32 function; /* enum weft_binary */
+		__u32 activation;
+		float alpha;
+		float beta;
+	} binary;
+	struct {
+		__u32 function; /* enum weft_reduce */
+		__u32 flags; /* WEFT_F_ACCUMULATE */
+		__u32 select_last; /* ARGREDUCE: the last extreme wins */
+		float scale; /* result is multiplied by this; 1 for none */
+	} reduce;
+	struct {
+		__u64 bits; /* the element's bits, in the low bytes */
+	} fill;
+	struct {
+		double start;
+		double step;
+	} iota;
+	struct {
+		__u32 nesterov; /* SGD */
+		__u32 decoupled; /* ADAM: AdamW */
+	} optimizer;
+	struct {
+		float scale;
+		float weight;
+	} lerp;
+	struct {
+		__u64 seed;
+		__u32 distribution; /* enum weft_distribution */
+		float low;
+		float high;
+		__u32 stream; /* used where no counter operand is given */
+		float keep; /* DROPOUT: probability of keeping; kept values are divided by it */
+	} random;
+	__u8 bytes[64];
+};
+
+/**
+ * struct weft_cmd - a command: this header, then @operands tensors
+ * @opcode: enum weft_op
+ * @engine: enum weft_engine that executes it
+ * @operands: number of struct weft_tensor that follow
+ * @size: bytes of header and operands together
+ * @tag: the submitter's name for the command; returned in faults and traces
+ * @pad: zero
+ * @wait: semaphores that must reach their values before the command starts
+ * @signal: semaphore set when the command has completed
+ * @params: see union weft_params
+ * @operand: inputs, then outputs, in the slots that enum weft_op lists
+ */
+struct weft_cmd {
+	__u16 opcode;
+	__u8 engine;
+	__u8 operands;
+	__u32 size;
+	__u32 tag;
+	__u32 pad;
+	struct weft_sem wait[2];
+	struct weft_sem signal;
+	union weft_params params;
+	struct weft_tensor operand[];
+};
+
+/** Most bytes of one command. */
+#define WEFT_CMD_MAX_BYTES (sizeof(struct weft_cmd) + WEFT_MAX_OPERANDS * sizeof(struct weft_tensor))
+
+/**
+ * enum weft_fault - why a context was stopped
+ */
+enum weft_fault {
+	WEFT_FAULT_NONE = 0,
+	/** Command size wrong, misaligned, or past the end of the stream. */
+	WEFT_FAULT_STREAM = 1,
+	/** Unknown opcode, or one that the engine named cannot execute. */
+	WEFT_FAULT_OPCODE = 2,
+	/** Wrong number of operands, or a required one absent. */
+	WEFT_FAULT_OPERANDS = 3,
+	/** An operand's type does not suit the operation. */
+	WEFT_FAULT_TYPE = 4,
+	/** Rank, dims or strides do not suit the operation, or overflow. */
+	WEFT_FAULT_SHAPE = 5,
+	/** A parameter is out of range, or padding is not zero. */
+	WEFT_FAULT_PARAMETER = 6,
+	/** Address misaligned. */
+	WEFT_FAULT_ALIGNMENT = 7,
+	/** Address not mapped in the context. */
+	WEFT_FAULT_UNMAPPED = 8,
+	/** Mapped, but not writable, or of the wrong tier for the engine. */
+	WEFT_FAULT_PERMISSION = 9,
+	/** Output overlaps an operand that it must not. */
+	WEFT_FAULT_OVERLAP = 10,
+	/** Semaphore index out of range, or signalled backwards. */
+	WEFT_FAULT_SEMAPHORE = 11,
+	/** Every engine waits and nothing runs: the stream can never finish. */
+	WEFT_FAULT_DEADLOCK = 12,
+	/** A value read at run time (label, index) is out of range. */
+	WEFT_FAULT_VALUE = 13,
+	/** The command ran longer than the context's limit. */
+	WEFT_FAULT_TIMEOUT = 14,
+	/** The engine failed. */
+	WEFT_FAULT_ENGINE = 15,
+	/** Stopped by its owner, or by a reset for which it was not to blame. */
+	WEFT_FAULT_CANCELLED = 16,
+	WEFT_FAULTS,
+};
+
+/**
+ * struct weft_fault_record - what is known about a fault
+ * @reason: enum weft_fault
+ * @opcode: of the command
+ * @engine: enum weft_engine
+ * @operand: index of the operand concerned, 0xff if none
+ * @tag: of the command
+ * @command: index of the command in its stream
+ * @offset: byte offset of the command in its stream
+ * @detail: reason-specific: parameter or dimension index
+ * @address: reason-specific: device address, or the offending value
+ */
+struct weft_fault_record {
+	__u32 reason;
+	__u16 opcode;
+	__u8 engine;
+	__u8 operand;
+	__u32 tag;
+	__u32 command;
+	__u32 offset;
+	__u32 detail;
+	__u64 address;
+};
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif /* _UAPI_WEFT_ISA_H_ */
