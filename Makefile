@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+#
+# The front door: meson and ninja do the work, scripts/setup installs what is
+# missing on Debian (SETUP=no: never).
+#
+#	make			build; then build/bin/weft runs in place
+#	make demo		train within a memory that cannot hold the network
+#	make check		every test; the last line counts them
+#	make check-asan		the tests that fit under AddressSanitizer and UBSan
+#	make bench		measurements
+#	make install		DESTDIR, prefix, libdir
+#	make clean
+
+BUILD ?= build
+ASAN_BUILD ?= build-asan
+prefix ?= /usr/local
+JOBS ?= $(shell nproc)
+export SETUP
+
+MESON_SETUP = meson setup
+LIBDIR = $(if $(libdir),-Dlibdir=$(libdir))
+
+all: build
+
+build: setup-build $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j $(JOBS)
+	@mkdir -p $(BUILD)/bin
+	@for tool in weft weft-demo-model; do ln -sf ../tools/weft/$$tool $(BUILD)/bin/$$tool; done
+
+setup-build setup-test setup-bench: setup-%:
+	@scripts/setup $*
+
+$(BUILD)/build.ninja: | setup-build
+	@$(MESON_SETUP) $(BUILD) -Dprefix=$(prefix) $(LIBDIR)
+
+$(ASAN_BUILD)/build.ninja: | setup-build setup-test
+	@$(MESON_SETUP) $(ASAN_BUILD) -Dtests=enabled -Db_sanitize=address,undefined -Db_lundef=false
+
+demo: build
+	@scripts/demo $(BUILD)
+
+check: setup-build setup-test build $(ASAN_BUILD)/build.ninja
+	@meson configure $(BUILD) -Dtests=enabled
+	@$(MAKE) --no-print-directory build
+	@ninja -C $(ASAN_BUILD) -j $(JOBS)
+	@scripts/check $(BUILD) $(ASAN_BUILD):-house,-e2e
+
+check-asan: $(ASAN_BUILD)/build.ninja
+	@ninja -C $(ASAN_BUILD) -j $(JOBS)
+	@scripts/check $(ASAN_BUILD)
+
+bench: setup-build setup-bench build
+	@meson configure $(BUILD) -Dbench=enabled
+	@$(MAKE) --no-print-directory build
+	@meson test -C $(BUILD) --benchmark --verbose --num-processes 1
+
+install: build
+	@meson configure $(BUILD) -Dprefix=$(prefix) $(LIBDIR)
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD) $(ASAN_BUILD)
+
+.PHONY: all build demo check check-asan bench install clean setup-build setup-test setup-bench
