@@ -165,9 +165,13 @@ enum weft_activation {
  * starts from +0, and block sums are added in ascending order to the total,
  * which starts from +0, or from the output's present value under
  * WEFT_F_ACCUMULATE; bias is added to the total, then the activation applies.
- * Block lengths are the WEFT_SUM_* constants.  The order does not depend on
- * threads, vector width or placement.  Splitting the reduced index at a
- * multiple of the block length under WEFT_F_ACCUMULATE gives the same bits.
+ * Where an operation has a scale, each block sum is multiplied by it (and
+ * rounded) before it joins the total.  Block lengths are the WEFT_SUM_*
+ * constants.  The order does not depend on threads, vector width or placement.
+ * Splitting the reduced index at a multiple of the block length under
+ * WEFT_F_ACCUMULATE gives the same bits, as does splitting any index that is
+ * not reduced.  RELU is 0 > x ? 0 : x; CLIP is v = alpha > x ? alpha : x, then
+ * beta < v ? beta : v; both keep NaN.
  */
 enum weft_op {
 	/** NOP: nothing; carries semaphores. */
@@ -189,16 +193,26 @@ enum weft_op {
 	WEFT_OP_MATMUL = 0x10,
 	/**
 	 * CONV_FWD: X [N,H,W,C], W [KH,KW,C/G,OC], [bias OC] -> Y [N,OH,OW,OC].
-	 * Innermost stride 1 for all.  Sum over (kh, kw, c): WEFT_SUM_CONV.
-	 * Taps in the padding contribute nothing.
+	 * Innermost stride 1 for all.  Sum over (kh, kw, c), cut every
+	 * WEFT_SUM_CONV terms of that index.  Padding counts as elements of value +0.
 	 */
 	WEFT_OP_CONV_FWD = 0x11,
 	/**
 	 * CONV_BWD_DATA: DY [N,OH,OW,OC], W, [bias C] -> DX [N,H,W,C].  Sum over
-	 * (kh, kw, oc): WEFT_SUM_CONV.  With a bias it is ConvTranspose.
+	 * (kh, kw, oc), oc counted in its group and cut every WEFT_SUM_CONV terms
+	 * of that index.  A tap that falls between two strides takes no part
+	 * (but its terms count for the cuts); one that falls outside DY meets
+	 * elements of value +0.  With a bias it is ConvTranspose.
 	 */
 	WEFT_OP_CONV_BWD_DATA = 0x12,
-	/** CONV_BWD_WEIGHT: X, DY -> DW.  Sum over (n, oh, ow): WEFT_SUM_CONV_WEIGHT. */
+	/**
+	 * CONV_BWD_WEIGHT: X, DY -> DW.  Sum over (n, oh, ow); padding counts as
+	 * elements of value +0.  No block spans two samples: where OW is less than
+	 * WEFT_SUM_CONV_WEIGHT, each sample is cut every
+	 * WEFT_SUM_CONV_WEIGHT / OW rows (rounded down), else each row is cut every
+	 * WEFT_SUM_CONV_WEIGHT columns.  So any split of the batch under
+	 * WEFT_F_ACCUMULATE gives the same bits.  bias, activation: none.
+	 */
 	WEFT_OP_CONV_BWD_WEIGHT = 0x13,
 
 	/** MAXPOOL_FWD: X [N,H,W,C] -> Y [N,OH,OW,C], [index u8: kh * KW + kw of the first maximum, as Y]. */
