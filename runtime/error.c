@@ -27,15 +27,14 @@ int weft_fail(int error, const char *format, ...)
 
 int weft_fail_in(int result, const char *format, ...)
 {
-	char text[sizeof(sentence)];
+	char context[sizeof(sentence)], text[2 * sizeof(sentence) + 2];
 	va_list arguments;
-	int used;
 
 	va_start(arguments, format);
-	used = vsnprintf(text, sizeof(text), format, arguments);
+	vsnprintf(context, sizeof(context), format, arguments);
 	va_end(arguments);
-	if (used >= 0 && (size_t)used < sizeof(text))
-		snprintf(text + used, sizeof(text) - (size_t)used, ": %s", sentence);
+	snprintf(text, sizeof(text), "%s: %s", context, sentence);
+	text[sizeof(sentence) - 1] = '\0';
 	memcpy(sentence, text, sizeof(sentence));
 	return result;
 }
