@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+#include <math.h>
+#include <stdbool.h>
+
+#include "reference.h"
+
+static float activate(float x, uint32_t activation, float alpha, float beta)
+{
+	if (activation == WEFT_ACT_RELU)
+		return 0 > x ? 0 : x;
+	if (activation == WEFT_ACT_CLIP) {
+		float v = alpha > x ? alpha : x;
+
+		return beta < v ? beta : v;
+	}
+	return x;
+}
+
+static float *matrix_at(const struct operand *o, const uint32_t batch[2], uint32_t row, uint32_t col)
+{
+	const struct weft_tensor *t = &o->tensor;
+	const uint32_t index[4] = {col, row, batch[1], batch[0]};
+	float *p = o->base;
+
+	for (unsigned int i = 0; i < t->rank; i++)
+		p += (ptrdiff_t)index[i] * t->strides[t->rank - 1 - i];
+	return p;
+}
+
+static void matmul_element(const union weft_params *p, struct operand o[4], const uint32_t batch[2], uint32_t m,
+			   uint32_t n)
+{
+	static const uint32_t unbatched[2];
+	uint32_t reduced = o[0].tensor.dims[o[0].tensor.rank - 1];
+	float *out = matrix_at(&o[3], batch, m, n);
+	float total = p->matmul.flags & WEFT_F_ACCUMULATE ? *out : 0;
+
+	for (uint32_t k = 0; k < reduced;) {
+		float sum = 0;
+
+		do {
+			sum = fmaf(*matrix_at(&o[0], batch, m, k), *matrix_at(&o[1], batch, k, n), sum);
+		} while (++k < reduced && k % WEFT_SUM_MATMUL);
+		total += sum * p->matmul.scale;
+	}
+	if (o[2].base)
+		total += *matrix_at(&o[2], unbatched, m, n);
+	*out = activate(total, p->matmul.activation, p->matmul.alpha, p->matmul.beta);
+}
+
+void reference_matmul(const union weft_params *params, struct operand operand[4])
+{
+	const struct weft_tensor *c = &operand[3].tensor;
+	uint32_t batches[2] = {c->rank > 3 ? c->dims[c->rank - 4] : 1, c->rank > 2 ? c->dims[c->rank - 3] : 1};
+	uint32_t b[2];
+
+	for (b[0] = 0; b[0] < batches[0]; b[0]++)
+		for (b[1] = 0; b[1] < batches[1]; b[1]++)
+			for (uint32_t m = 0; m < c->dims[c->rank - 2]; m++)
+				for (uint32_t n = 0; n < c->dims[c->rank - 1]; n++)
+					matmul_element(params, operand, b, m, n);
+}
+
+struct conv {
+	const union weft_params *params;
+	/* x-like, w-like, y-like operands, whichever is the output */
+	const struct weft_tensor *xt, *wt, *yt;
+	float *x, *w, *y;
+	const float *bias;
+	uint32_t kh, kw, cg, og;
+};
+
+static float finish(const struct conv *cv, float total, uint32_t channel)
+{
+	const union weft_params *p = cv->params;
+
+	if (cv->bias)
+		total += cv->bias[channel];
+	return activate(total, p->conv.activation, p->conv.alpha, p->conv.beta);
+}
+
+static float *at(float *base, const struct weft_tensor *t, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+	return base + (ptrdiff_t)a * t->strides[0] + (ptrdiff_t)b * t->strides[1] + (ptrdiff_t)c * t->strides[2] + d;
+}
+
+/* One term of the chain; the block sum joins the total where a block ends. */
+static void term(float a, float b, uint32_t position, float *sum, float *total)
+{
+	if (position && position % WEFT_SUM_CONV == 0) {
+		*total += *sum;
+		*sum = 0;
+	}
+	*sum = fmaf(a, b, *sum);
+}
+
+static void fwd_element(const struct conv *cv, uint32_t n, uint32_t oh, uint32_t ow, uint32_t oc)
+{
+	const union weft_params *p = cv->params;
+	float *out = at(cv->y, cv->yt, n, oh, ow, oc);
+	float total = p->conv.flags & WEFT_F_ACCUMULATE ? *out : 0, sum = 0;
+	uint32_t position = 0;
+
+	for (uint32_t kh = 0; kh < cv->kh; kh++) {
+		for (uint32_t kw = 0; kw < cv->kw; kw++) {
+			int64_t h =
+				(int64_t)oh * p->conv.stride[0] + (int64_t)kh * p->conv.dilation[0] - p->conv.pad[0];
+			int64_t w =
+				(int64_t)ow * p->conv.stride[1] + (int64_t)kw * p->conv.dilation[1] - p->conv.pad[1];
+			int inside = h >= 0 && h < cv->xt->dims[1] && w >= 0 && w < cv->xt->dims[2];
+
+			for (uint32_t c = 0; c < cv->cg; c++)
+				term(inside ? *at(cv->x, cv->xt, n, h, w, oc / cv->og * cv->cg + c) : 0,
+				     *at(cv->w, cv->wt, kh, kw, c, oc), position++, &sum, &total);
+		}
+	}
+	*out = finish(cv, total + sum, oc);
+}
+
+static void fwd_row(const struct conv *cv, uint32_t index)
+{
+	for (uint32_t ow = 0; ow < cv->yt->dims[2]; ow++)
+		for (uint32_t oc = 0; oc < cv->yt->dims[3]; oc++)
+			fwd_element(cv, index / cv->yt->dims[1], index % cv->yt->dims[1], ow, oc);
+}
+
+/* Output row that meets input row @h through tap @k, -1: none (between strides); may lie outside. */
+static int meets(const union weft_params *p, int axis, uint32_t h, uint32_t k, int64_t *o)
+{
+	int64_t v = (int64_t)h + p->conv.pad[axis] - (int64_t)k * p->conv.dilation[axis];
+
+	*o = v / (int64_t)p->conv.stride[axis];
+	return v % (int64_t)p->conv.stride[axis] == 0;
+}
+
+static void bwd_data_element(const struct conv *cv, uint32_t n, uint32_t h, uint32_t w, uint32_t c)
+{
+	const union weft_params *p = cv->params;
+	float *out = at(cv->x, cv->xt, n, h, w, c);
+	float total = p->conv.flags & WEFT_F_ACCUMULATE ? *out : 0, sum = 0;
+	uint32_t block = 0, group = c / cv->cg;
+
+	for (uint32_t kh = 0; kh < cv->kh; kh++) {
+		for (uint32_t kw = 0; kw < cv->kw; kw++) {
+			int64_t oh, ow;
+			int met = meets(p, 0, h, kh, &oh) & meets(p, 1, w, kw, &ow);
+			int inside = oh >= 0 && oh < cv->yt->dims[1] && ow >= 0 && ow < cv->yt->dims[2];
+
+			for (uint32_t o = 0; met && o < cv->og; o++) {
+				uint32_t position = (kh * cv->kw + kw) * cv->og + o;
+
+				if (position / WEFT_SUM_CONV != block) {
+					total += sum;
+					sum = 0;
+					block = position / WEFT_SUM_CONV;
+				}
+				sum = fmaf(inside ? *at(cv->y, cv->yt, n, oh, ow, group * cv->og + o) : 0,
+					   *at(cv->w, cv->wt, kh, kw, c % cv->cg, group * cv->og + o), sum);
+			}
+		}
+	}
+	*out = finish(cv, total + sum, c);
+}
+
+static void bwd_data_row(const struct conv *cv, uint32_t index)
+{
+	for (uint32_t w = 0; w < cv->xt->dims[2]; w++)
+		for (uint32_t c = 0; c < cv->xt->dims[3]; c++)
+			bwd_data_element(cv, index / cv->xt->dims[1], index % cv->xt->dims[1], w, c);
+}
+
+static float bwd_weight_block(const struct conv *cv, uint32_t n, uint32_t oh, const uint32_t ow[2], uint32_t rows,
+			      const uint32_t tap[2], uint32_t c, uint32_t oc)
+{
+	const union weft_params *p = cv->params;
+	float sum = 0;
+
+	for (uint32_t row = oh; row < oh + rows; row++) {
+		for (uint32_t col = ow[0]; col < ow[1]; col++) {
+			int64_t h = (int64_t)row * p->conv.stride[0] + (int64_t)tap[0] * p->conv.dilation[0] -
+				    p->conv.pad[0];
+			int64_t w = (int64_t)col * p->conv.stride[1] + (int64_t)tap[1] * p->conv.dilation[1] -
+				    p->conv.pad[1];
+			int inside = h >= 0 && h < cv->xt->dims[1] && w >= 0 && w < cv->xt->dims[2];
+
+			sum = fmaf(inside ? *at(cv->x, cv->xt, n, h, w, oc / cv->og * cv->cg + c) : 0,
+				   *at(cv->y, cv->yt, n, row, col, oc), sum);
+		}
+	}
+	return sum;
+}
+
+static void bwd_weight_column(const struct conv *cv, uint32_t index)
+{
+	uint32_t oh = cv->yt->dims[1], ow = cv->yt->dims[2], oc = index % cv->yt->dims[3], c = index / cv->yt->dims[3];
+	uint32_t rows = ow < WEFT_SUM_CONV_WEIGHT ? WEFT_SUM_CONV_WEIGHT / ow : 1;
+
+	for (uint32_t tap = 0; tap < cv->kh * cv->kw; tap++) {
+		const uint32_t position[2] = {tap / cv->kw, tap % cv->kw};
+		float *out = at(cv->w, cv->wt, position[0], position[1], c, oc);
+		float total = cv->params->conv.flags & WEFT_F_ACCUMULATE ? *out : 0;
+
+		for (uint32_t n = 0; n < cv->yt->dims[0]; n++)
+			for (uint32_t r = 0; r < oh; r += rows)
+				for (uint32_t begin = 0; begin < ow; begin += WEFT_SUM_CONV_WEIGHT) {
+					uint32_t end =
+						ow - begin < WEFT_SUM_CONV_WEIGHT ? ow : begin + WEFT_SUM_CONV_WEIGHT;
+
+					total += bwd_weight_block(cv, n, r, (uint32_t[]){begin, end},
+								  oh - r < rows ? oh - r : rows, position, c, oc);
+				}
+		*out = total;
+	}
+}
+
+static struct conv conv_new(const union weft_params *params, struct operand operand[], const unsigned int slot[3])
+{
+	return (struct conv){
+		.params = params,
+		.xt = &operand[slot[0]].tensor,
+		.wt = &operand[slot[1]].tensor,
+		.yt = &operand[slot[2]].tensor,
+		.x = operand[slot[0]].base,
+		.w = operand[slot[1]].base,
+		.y = operand[slot[2]].base,
+		.kh = operand[slot[1]].tensor.dims[0],
+		.kw = operand[slot[1]].tensor.dims[1],
+		.cg = operand[slot[1]].tensor.dims[2],
+		.og = operand[slot[1]].tensor.dims[3] / params->conv.groups,
+	};
+}
+
+void reference_conv_fwd(const union weft_params *params, struct operand operand[4])
+{
+	struct conv cv = conv_new(params, operand, (unsigned int[]){0, 1, 3});
+
+	cv.bias = operand[2].base;
+	for (uint32_t i = 0; i < cv.yt->dims[0] * cv.yt->dims[1]; i++)
+		fwd_row(&cv, i);
+}
+
+void reference_conv_bwd_data(const union weft_params *params, struct operand operand[4])
+{
+	struct conv cv = conv_new(params, operand, (unsigned int[]){3, 1, 0});
+
+	cv.bias = operand[2].base;
+	for (uint32_t i = 0; i < cv.xt->dims[0] * cv.xt->dims[1]; i++)
+		bwd_data_row(&cv, i);
+}
+
+void reference_conv_bwd_weight(const union weft_params *params, struct operand operand[3])
+{
+	struct conv cv = conv_new(params, operand, (unsigned int[]){0, 2, 1});
+
+	for (uint32_t i = 0; i < cv.cg * cv.yt->dims[3]; i++)
+		bwd_weight_column(&cv, i);
+}
