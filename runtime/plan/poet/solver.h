@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/** Inside of the POET solver: what its search, its relaxation and its driver share. */
+#ifndef WEFT_PLAN_POET_SOLVER_H
+#define WEFT_PLAN_POET_SOLVER_H
+
+#include "plan/poet/poet.h"
+
+/** Processor time of this thread, in seconds. */
+double poet_clock(void);
+
+/** What a stage costs: what it computes, its highest RAM level and the sum over what it starts with. */
+struct poet_stage {
+	double joules, seconds;
+	uint64_t peak, kept;
+};
+
+/**
+ * A schedule under construction.  What is computed follows from what is kept
+ * and loaded: whatever a computed node reads and is not kept is computed again
+ * in the same stage, and so on.  So the choice is two bit matrices, and the
+ * cost of stage t depends on rows keep[t], keep[t + 1] and load[t] alone.
+ */
+struct poet_state {
+	const struct weft_poet_instance *instance;
+	uint32_t nodes, words;	  /* of a row */
+	uint64_t *keep;		  /* S: nodes + 1 rows */
+	uint64_t *load;		  /* MI: nodes rows */
+	uint64_t *run;		  /* R: nodes rows, derived */
+	struct poet_stage *stage; /* derived */
+	uint64_t *freed;	  /* scratch, per node, all 0 between calls */
+};
+
+static inline bool poet_bit(const uint64_t *row, uint32_t i)
+{
+	return row[i / 64] >> (i % 64) & 1;
+}
+
+static inline void poet_put_bit(uint64_t *row, uint32_t i, bool value)
+{
+	uint64_t mask = UINT64_C(1) << (i % 64);
+
+	row[i / 64] = value ? row[i / 64] | mask : row[i / 64] & ~mask;
+}
+
+static inline uint64_t *poet_row(const struct poet_state *state, uint64_t *matrix, uint32_t stage)
+{
+	return matrix + (size_t)stage * state->words;
+}
+
+int poet_state_init(struct poet_state *state, const struct weft_poet_instance *instance);
+void poet_state_clear(struct poet_state *state);
+
+/** Cost of stage @t; what it computes goes to @run (a row). */
+struct poet_stage poet_state_evaluate(const struct poet_state *state, uint32_t t, uint64_t *run);
+
+/** Evaluate stage @t and store what comes of it. */
+static inline void poet_state_update(struct poet_state *state, uint32_t t)
+{
+	state->stage[t] = poet_state_evaluate(state, t, poet_row(state, state->run, t));
+}
+
+/** The state as a schedule (pages out what is loaded, as early as it can be); NULL if memory is short. */
+struct weft_poet_schedule *poet_state_schedule(const struct poet_state *state);
+
+/** Local search on one state; see search.c. */
+struct poet_search;
+
+struct poet_search *poet_search_new(const struct weft_poet_instance *instance, const struct weft_poet_options *options);
+void poet_search_free(struct poet_search *search);
+
+/** Go on until processor time @until, or for @steps more steps where not 0, or until the best is at most @target
+ * joules. */
+void poet_search_run(struct poet_search *search, double until, uint64_t steps, double target);
+
+/** Energy of the best feasible state, INFINITY if none was found. */
+double poet_search_best(const struct poet_search *search);
+struct weft_poet_schedule *poet_search_schedule(struct poet_search *search);
+
+#endif /* WEFT_PLAN_POET_SOLVER_H */

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The POET solver against exhaustive search on small random graphs.  The
+ * exhaustive search is Dijkstra over (stage, set in RAM, set in storage): it
+ * tries every row of every matrix that could matter, written anew here.
+ */
+#include "plan/poet/poet.h"
+
+#include "weft/error.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MOST 6
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state = *state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+	return *state >> 33;
+}
+
+/* Level of one stage by the rules; UINT64_MAX if an input is missing. */
+static uint64_t stage_peak(const struct weft_poet_instance *g, uint32_t t, uint32_t s, uint32_t r, uint32_t next)
+{
+	uint64_t level = 0, peak = 0;
+
+	for (uint32_t i = 0; i < t; i++)
+		level += s >> i & 1 ? g->node[i].bytes : 0;
+	for (uint32_t k = 0; k <= t; k++) {
+		if (!(r >> k & 1))
+			continue;
+		level += g->node[k].bytes;
+		peak = level > peak ? level : peak;
+		for (uint32_t e = g->input.start[k]; e < g->input.start[k + 1]; e++) {
+			uint32_t i = g->input.item[e];
+			bool later = false;
+
+			if (!((s | r) >> i & 1))
+				return UINT64_MAX;
+			for (uint32_t f = g->reader.start[i]; f < g->reader.start[i + 1]; f++)
+				later |= g->reader.item[f] > k && g->reader.item[f] <= t && r >> g->reader.item[f] & 1;
+			if (!later && !(next >> i & 1))
+				level -= g->node[i].bytes;
+		}
+	}
+	return peak;
+}
+
+/* Least energy without a time limit, INFINITY if infeasible: value iteration backwards over (S, D). */
+static double exhaustive(const struct weft_poet_instance *g, uint64_t ram)
+{
+	uint32_t n = g->nodes, sets = 1u << n;
+	double *now = malloc(sizeof(double) * sets * sets), *then = calloc(sets * sets, sizeof(double));
+	double best;
+
+	for (uint32_t t = n; t-- > 0;) {
+		for (uint32_t i = 0; i < sets * sets; i++)
+			now[i] = INFINITY;
+		for (uint32_t s = 0; s < 1u << t; s++) {
+			for (uint32_t r = 0; r < 1u << t; r++) {
+				for (uint32_t next = 0; next < 2u << t; next++) {
+					uint32_t run = r | 1u << t;
+					double joules = 0;
+
+					if (stage_peak(g, t, s, run, next) > ram)
+						continue;
+					for (uint32_t i = 0; i <= t; i++)
+						joules += run >> i & 1 ? g->node[i].compute_joules : 0;
+					for (uint32_t d = 0; d < 1u << t; d++) {
+						uint32_t load = next & ~(s | run);
+						double moved = joules;
+
+						if (load & ~d)
+							continue;
+						for (uint32_t i = 0; i <= t; i++)
+							moved += load >> i & 1 ? g->node[i].pagein_joules : 0;
+						/* Page out any subset of what is in RAM and not stored. */
+						for (uint32_t out = s & ~d;; out = (out - 1) & s & ~d) {
+							double all = moved + then[(next % sets) * sets + (d | out)];
+
+							for (uint32_t i = 0; i < t; i++)
+								all += out >> i & 1 ? g->node[i].pageout_joules : 0;
+							if (all < now[s * sets + d])
+								now[s * sets + d] = all;
+							if (!out)
+								break;
+						}
+					}
+				}
+			}
+		}
+		memcpy(then, now, sizeof(double) * sets * sets);
+	}
+	best = then[0];
+	free(now);
+	free(then);
+	return best;
+}
+
+static struct weft_poet_instance *random_instance(uint64_t *random, uint32_t nodes)
+{
+	struct weft_poet_node node[MOST];
+	struct weft_poet_edge edge[MOST * MOST];
+	struct weft_poet_instance *instance;
+	size_t edges = 0;
+
+	for (uint32_t i = 0; i < nodes; i++) {
+		node[i] = (struct weft_poet_node){.bytes = 1 + next_random(random) % 8,
+						  .seconds = (double)(1 + next_random(random) % 5),
+						  .compute_joules = (double)(next_random(random) % 20),
+						  .pageout_joules = (double)(next_random(random) % 12),
+						  .pagein_joules = (double)(next_random(random) % 12)};
+		for (uint32_t u = 0; u < i; u++)
+			if (u + 1 == i || next_random(random) % 3 == 0)
+				edge[edges++] = (struct weft_poet_edge){u, i};
+	}
+	assert_int_equal(weft_poet_build("random", node, nodes, edge, edges, &instance), 0);
+	return instance;
+}
+
+static void test_against_exhaustive(void **state)
+{
+	uint64_t random = 1;
+
+	(void)state;
+	for (uint32_t round = 0; round < 60; round++) {
+		struct weft_poet_instance *g = random_instance(&random, 4 + round % 2);
+
+		for (uint64_t ram = g->least_bytes; ram <= g->storeall_bytes; ram++) {
+			struct weft_poet_options options = {.ram_bytes = ram, .iterations = 2000, .seed = round};
+			struct weft_poet_result result;
+			double least = exhaustive(g, ram);
+
+			assert_int_equal(weft_poet_solve(g, &options, &result), 0);
+			if (least == INFINITY) {
+				assert_int_not_equal(result.status, WEFT_POET_FEASIBLE);
+			} else {
+				assert_int_equal(result.status, WEFT_POET_FEASIBLE);
+				if (fabs(result.joules - least) > 1e-9)
+					fail_msg("round %u, %lu bytes: %g J, least %g J", round, (unsigned long)ram,
+						 result.joules, least);
+				assert_true(result.bound_joules <= least + 1e-9);
+			}
+			weft_poet_result_clear(&result);
+		}
+		weft_poet_free(g);
+	}
+}
+
+static void test_plain_refusals(void **state)
+{
+	uint64_t random = 7;
+	struct weft_poet_instance *g = random_instance(&random, 5);
+	struct weft_poet_options options = {.ram_bytes = g->least_bytes - 1};
+	struct weft_poet_result result;
+
+	(void)state;
+	assert_int_equal(weft_poet_solve(g, &options, &result), 0);
+	assert_int_equal(result.status, WEFT_POET_INFEASIBLE);
+	assert_int_equal(result.least_bytes, g->least_bytes);
+	options = (struct weft_poet_options){.ram_bytes = g->storeall_bytes, .time_ratio = 0.9};
+	assert_int_equal(weft_poet_solve(g, &options, &result), 0);
+	assert_int_equal(result.status, WEFT_POET_INFEASIBLE);
+	options.time_ratio = NAN;
+	assert_int_equal(weft_poet_solve(g, &options, &result), -EINVAL);
+	options = (struct weft_poet_options){.ram_bytes = 1, .seconds = -1};
+	assert_int_equal(weft_poet_solve(g, &options, &result), -EINVAL);
+	weft_poet_free(g);
+}
+
+static void test_everything_fits(void **state)
+{
+	uint64_t random = 9;
+	struct weft_poet_instance *g = random_instance(&random, 6);
+	struct weft_poet_options options = {.ram_bytes = g->storeall_bytes, .time_ratio = 1};
+	struct weft_poet_result result;
+
+	(void)state;
+	assert_int_equal(weft_poet_solve(g, &options, &result), 0);
+	assert_int_equal(result.status, WEFT_POET_FEASIBLE);
+	assert_float_equal(result.joules, g->base_joules, 1e-12);
+	assert_float_equal(result.overhead_gap, 0, 0);
+	assert_int_equal(result.measure.computations, 6);
+	weft_poet_result_clear(&result);
+	weft_poet_free(g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_against_exhaustive),
+		cmocka_unit_test(test_plain_refusals),
+		cmocka_unit_test(test_everything_fits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
