@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+#include "tile.h"
+
+/* Bias, activation, partial vectors: all that is not the plain store of a block sum. */
+static void finish_tile(const struct weft_tile *tile, const float *sums, unsigned int rows, unsigned int vectors)
+{
+	const struct weft_epilogue *e = tile->epilogue;
+
+	for (unsigned int i = 0; i < rows; i++) {
+		for (unsigned int v = 0; v < vectors; v++) {
+			unsigned int column = v * VF_WIDTH, n = weft_min(tile->columns - column, VF_WIDTH);
+			float *c = tile->c[i] + tile->c_offset + column;
+			vf total = tile->add ? vf_load_n(c, n) : vf_zero();
+
+			total = total + vf_load(sums + (i * vectors + v) * VF_WIDTH) * vf_set1(tile->scale);
+			if (e && e->bias)
+				total = total + vf_load_n(e->bias + column, n);
+			if (e)
+				total = vf_activate(total, e->activation, e->alpha, e->beta);
+			vf_store_n(c, total, n);
+		}
+	}
+}
+
+VF_INLINE void run_tile(const struct weft_tile *tile, const unsigned int rows, const unsigned int vectors,
+			const enum weft_tile_form form)
+{
+	vf sum[WEFT_TILE_ROWS][WEFT_TILE_VECTORS];
+	const float *b = tile->b;
+	const ptrdiff_t b_step = tile->b_step;
+
+#pragma GCC unroll 16
+	for (unsigned int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+		for (unsigned int v = 0; v < vectors; v++)
+			sum[i][v] = vf_zero();
+
+	for (uint32_t r = 0; r < tile->run_count; r++) {
+		const ptrdiff_t length = tile->runs[r].length;
+		const float *a[WEFT_TILE_ROWS];
+		const ptrdiff_t a_step = form == WEFT_TILE_ROW_FORM ? 1 : tile->a_step;
+
+#pragma GCC unroll 16
+		for (unsigned int i = 0; i < rows; i++)
+			a[i] = (form == WEFT_TILE_ROW_FORM ? tile->a[i] : tile->a[0] + i) + tile->runs[r].offset;
+		for (ptrdiff_t k = 0; k < length; k++) {
+			vf column[WEFT_TILE_VECTORS];
+
+#pragma GCC unroll 4
+			for (unsigned int v = 0; v < vectors; v++)
+				column[v] = vf_load(b + v * VF_WIDTH);
+			b += b_step;
+#pragma GCC unroll 16
+			for (unsigned int i = 0; i < rows; i++) {
+				vf element = vf_set1(form == WEFT_TILE_ROW_FORM ? a[i][k] : a[0][i]);
+
+#pragma GCC unroll 4
+				for (unsigned int v = 0; v < vectors; v++)
+					sum[i][v] = vf_fma(element, column[v], sum[i][v]);
+			}
+			if (form == WEFT_TILE_COLUMN_FORM)
+				a[0] += a_step;
+		}
+	}
+
+	if (tile->epilogue || tile->columns != vectors * VF_WIDTH || tile->scale != 1) {
+		float sums[WEFT_TILE_ROWS * WEFT_TILE_COLUMNS];
+
+#pragma GCC unroll 16
+		for (unsigned int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+			for (unsigned int v = 0; v < vectors; v++)
+				vf_store(sums + (i * vectors + v) * VF_WIDTH, sum[i][v]);
+		finish_tile(tile, sums, rows, vectors);
+		return;
+	}
+#pragma GCC unroll 16
+	for (unsigned int i = 0; i < rows; i++) {
+		float *c = tile->c[i] + tile->c_offset;
+
+#pragma GCC unroll 4
+		for (unsigned int v = 0; v < vectors; v++)
+			vf_store(c + v * VF_WIDTH, (tile->add ? vf_load(c + v * VF_WIDTH) : vf_zero()) + sum[i][v]);
+	}
+}
+
+#define TILE(form, vectors, rows)                                                  \
+	static void tile_##form##_##vectors##_##rows(const struct weft_tile *tile) \
+	{                                                                          \
+		run_tile(tile, rows, vectors, form);                               \
+	}
+#define TILE_NAME(form, vectors, rows) tile_##form##_##vectors##_##rows,
+
+#if WEFT_TILE_ROWS == 14
+#define EACH_ROWS(X, form, vectors) \
+	X(form, vectors, 1)         \
+	X(form, vectors, 2)         \
+	X(form, vectors, 3)         \
+	X(form, vectors, 4)         \
+	X(form, vectors, 5)         \
+	X(form, vectors, 6)         \
+	X(form, vectors, 7)         \
+	X(form, vectors, 8)         \
+	X(form, vectors, 9)         \
+	X(form, vectors, 10)        \
+	X(form, vectors, 11)        \
+	X(form, vectors, 12)        \
+	X(form, vectors, 13)        \
+	X(form, vectors, 14)
+#elif WEFT_TILE_ROWS == 10
+#define EACH_ROWS(X, form, vectors) \
+	X(form, vectors, 1)         \
+	X(form, vectors, 2)         \
+	X(form, vectors, 3)         \
+	X(form, vectors, 4)         \
+	X(form, vectors, 5)         \
+	X(form, vectors, 6)         \
+	X(form, vectors, 7)         \
+	X(form, vectors, 8)         \
+	X(form, vectors, 9)         \
+	X(form, vectors, 10)
+#else
+#define EACH_ROWS(X, form, vectors) \
+	X(form, vectors, 1)         \
+	X(form, vectors, 2)         \
+	X(form, vectors, 3)         \
+	X(form, vectors, 4)         \
+	X(form, vectors, 5)         \
+	X(form, vectors, 6)
+#endif
+
+EACH_ROWS(TILE, WEFT_TILE_ROW_FORM, 1)
+EACH_ROWS(TILE, WEFT_TILE_ROW_FORM, 2)
+EACH_ROWS(TILE, WEFT_TILE_COLUMN_FORM, 1)
+EACH_ROWS(TILE, WEFT_TILE_COLUMN_FORM, 2)
+
+const weft_tile_function WEFT_KERNEL(weft_tile_functions)[2][WEFT_TILE_VECTORS][WEFT_TILE_ROWS] = {
+	[WEFT_TILE_ROW_FORM] = {{EACH_ROWS(TILE_NAME, WEFT_TILE_ROW_FORM, 1)},
+				{EACH_ROWS(TILE_NAME, WEFT_TILE_ROW_FORM, 2)}},
+	[WEFT_TILE_COLUMN_FORM] = {{EACH_ROWS(TILE_NAME, WEFT_TILE_COLUMN_FORM, 1)},
+				   {EACH_ROWS(TILE_NAME, WEFT_TILE_COLUMN_FORM, 2)}},
+};
+
+/* Transposes VF_WIDTH vectors: each step interleaves the halves, as in riffling a deck of cards. */
+VF_INLINE void transpose(vf rows[VF_WIDTH])
+{
+	vi low, high;
+
+#pragma GCC unroll 16
+	for (int i = 0; i < VF_WIDTH; i++) {
+		low[i] = i / 2 + (i & 1) * VF_WIDTH;
+		high[i] = low[i] + VF_WIDTH / 2;
+	}
+#pragma GCC unroll 4
+	for (unsigned int step = 1; step < VF_WIDTH; step *= 2) {
+		vf next[VF_WIDTH];
+
+#pragma GCC unroll 16
+		for (unsigned int i = 0; i < VF_WIDTH / 2; i++) {
+			next[2 * i] = __builtin_shuffle(rows[i], rows[i + VF_WIDTH / 2], low);
+			next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + VF_WIDTH / 2], high);
+		}
+#pragma GCC unroll 16
+		for (unsigned int i = 0; i < VF_WIDTH; i++)
+			rows[i] = next[i];
+	}
+}
+
+/* B's columns are contiguous along k. */
+static void pack_transposed(float *panel, uint32_t width, const float *b, ptrdiff_t n_stride, uint32_t depth,
+			    uint32_t columns)
+{
+	for (uint32_t n0 = 0; n0 < columns; n0 += VF_WIDTH) {
+		uint32_t columns_here = weft_min(columns - n0, VF_WIDTH);
+
+		for (uint32_t k0 = 0; k0 < depth; k0 += VF_WIDTH) {
+			uint32_t depth_here = weft_min(depth - k0, VF_WIDTH);
+			vf rows[VF_WIDTH];
+
+			if (columns_here == VF_WIDTH && depth_here == VF_WIDTH) {
+#pragma GCC unroll 16
+				for (unsigned int i = 0; i < VF_WIDTH; i++)
+					rows[i] = vf_load(b + (ptrdiff_t)(n0 + i) * n_stride + k0);
+			} else {
+#pragma GCC unroll 16
+				for (unsigned int i = 0; i < VF_WIDTH; i++)
+					rows[i] = i < columns_here ? vf_load_n(b + (ptrdiff_t)(n0 + i) * n_stride + k0,
+									       depth_here)
+								   : vf_zero();
+			}
+			transpose(rows);
+#pragma GCC unroll 16
+			for (unsigned int i = 0; i < VF_WIDTH; i++)
+				if (i < depth_here)
+					vf_store(panel + (size_t)(k0 + i) * width + n0, rows[i]);
+		}
+	}
+}
+
+void WEFT_KERNEL(weft_pack_panel)(float *panel, uint32_t width, const float *b, ptrdiff_t k_stride, ptrdiff_t n_stride,
+				  uint32_t depth, uint32_t columns)
+{
+	uint32_t covered = (columns + VF_WIDTH - 1) / VF_WIDTH * VF_WIDTH;
+
+	if (n_stride == 1) {
+		for (uint32_t k = 0; k < depth; k++)
+			weft_copy_floats(panel + (size_t)k * width, b + (ptrdiff_t)k * k_stride, columns);
+	} else if (k_stride == 1) {
+		pack_transposed(panel, width, b, n_stride, depth, columns);
+	} else {
+		for (uint32_t k = 0; k < depth; k++)
+			for (uint32_t n = 0; n < columns; n++)
+				panel[(size_t)k * width + n] = b[(ptrdiff_t)k * k_stride + (ptrdiff_t)n * n_stride];
+	}
+	if (k_stride == 1 && n_stride != 1)
+		columns = covered;
+	for (uint32_t k = 0; columns < width && k < depth; k++)
+		weft_zero_floats(panel + (size_t)k * width + columns, width - columns);
+}
