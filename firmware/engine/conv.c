@@ -1,212 +1,172 @@
 // SPDX-License-Identifier: MIT
-/* Convolutions: one output element at a time, in the order of summation. */
-#include "kernels.h"
-#include "vector.h"
+/* Convolutions: from commands to correlations. */
+#include "conv.h"
 
-struct conv {
-	const union weft_params *params;
-	/* x-like, w-like, y-like operands, whichever is the output */
-	const struct weft_tensor *xt, *wt, *yt;
-	float *x, *w, *y;
-	const float *bias;
-	uint32_t kh, kw, cg, og, block;
-};
-
-static float finish(const struct conv *cv, float total, uint32_t channel)
+bool WEFT_KERNEL(weft_axis_reach)(const struct weft_axis *axis, int64_t *least, int64_t *greatest)
 {
-	const union weft_params *p = cv->params;
+	bool any = false;
 
-	if (cv->bias)
-		total += cv->bias[channel];
-	return vf_activate(vf_set1(total), p->conv.activation, p->conv.alpha, p->conv.beta)[0];
-}
+	for (uint32_t t = 0; t < axis->kernel; t++) {
+		int64_t offset;
 
-static float *at(float *base, const struct weft_tensor *t, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
-{
-	return base + (ptrdiff_t)a * t->strides[0] + (ptrdiff_t)b * t->strides[1] + (ptrdiff_t)c * t->strides[2] + d;
-}
-
-/* One term of the chain; the block sum joins the total where a block ends. */
-static void term(float a, float b, uint32_t position, float *sum, float *total)
-{
-	if (position && position % WEFT_SUM_CONV == 0) {
-		*total += *sum;
-		*sum = 0;
+		if (!weft_axis_tap(axis, t, &offset))
+			continue;
+		if (!any || offset < *least)
+			*least = offset;
+		if (!any || offset > *greatest)
+			*greatest = offset;
+		any = true;
 	}
-	*sum = fmaf(a, b, *sum);
+	return any;
 }
 
-static void fwd_element(const struct conv *cv, uint32_t n, uint32_t oh, uint32_t ow, uint32_t oc)
+void WEFT_KERNEL(weft_copy_box)(float *to, uint32_t cell, const float *image, const ptrdiff_t stride[2],
+				const uint32_t extent[2], int64_t row, int64_t column, uint32_t rows, uint32_t columns,
+				uint32_t channels)
 {
-	const union weft_params *p = cv->params;
-	float *out = at(cv->y, cv->yt, n, oh, ow, oc);
-	float total = p->conv.flags & WEFT_F_ACCUMULATE ? *out : 0, sum = 0;
-	uint32_t position = 0;
+	int64_t begin = column < 0 ? -column : 0, end = (int64_t)extent[1] - column;
 
-	for (uint32_t kh = 0; kh < cv->kh; kh++) {
-		for (uint32_t kw = 0; kw < cv->kw; kw++) {
-			int64_t h =
-				(int64_t)oh * p->conv.stride[0] + (int64_t)kh * p->conv.dilation[0] - p->conv.pad[0];
-			int64_t w =
-				(int64_t)ow * p->conv.stride[1] + (int64_t)kw * p->conv.dilation[1] - p->conv.pad[1];
-			int inside = h >= 0 && h < cv->xt->dims[1] && w >= 0 && w < cv->xt->dims[2];
+	begin = begin < columns ? begin : columns;
+	end = end < begin ? begin : end < columns ? end : columns;
+	for (uint32_t r = 0; r < rows; r++) {
+		float *line = to + (size_t)r * columns * cell;
+		const float *from;
 
-			for (uint32_t c = 0; c < cv->cg; c++)
-				term(inside ? *at(cv->x, cv->xt, n, h, w, oc / cv->og * cv->cg + c) : 0,
-				     *at(cv->w, cv->wt, kh, kw, c, oc), position++, &sum, &total);
+		if (row + r < 0 || row + r >= extent[0]) {
+			weft_zero_floats(line, columns * cell);
+			continue;
 		}
-	}
-	*out = finish(cv, total + sum, oc);
-}
-
-static void fwd_row(void *argument, unsigned int index, unsigned int lane)
-{
-	const struct conv *cv = argument;
-
-	(void)lane;
-	for (uint32_t ow = 0; ow < cv->yt->dims[2]; ow++)
-		for (uint32_t oc = 0; oc < cv->yt->dims[3]; oc++)
-			fwd_element(cv, index / cv->yt->dims[1], index % cv->yt->dims[1], ow, oc);
-}
-
-/* Output row that meets input row @h through tap @k, -1: none (between strides); may lie outside. */
-static int meets(const union weft_params *p, int axis, uint32_t h, uint32_t k, int64_t *o)
-{
-	int64_t v = (int64_t)h + p->conv.pad[axis] - (int64_t)k * p->conv.dilation[axis];
-
-	*o = v / (int64_t)p->conv.stride[axis];
-	return v % (int64_t)p->conv.stride[axis] == 0;
-}
-
-static void bwd_data_element(const struct conv *cv, uint32_t n, uint32_t h, uint32_t w, uint32_t c)
-{
-	const union weft_params *p = cv->params;
-	float *out = at(cv->x, cv->xt, n, h, w, c);
-	float total = p->conv.flags & WEFT_F_ACCUMULATE ? *out : 0, sum = 0;
-	uint32_t block = 0, group = c / cv->cg;
-
-	for (uint32_t kh = 0; kh < cv->kh; kh++) {
-		for (uint32_t kw = 0; kw < cv->kw; kw++) {
-			int64_t oh, ow;
-			int met = meets(p, 0, h, kh, &oh) & meets(p, 1, w, kw, &ow);
-			int inside = oh >= 0 && oh < cv->yt->dims[1] && ow >= 0 && ow < cv->yt->dims[2];
-
-			for (uint32_t o = 0; met && o < cv->og; o++) {
-				uint32_t position = (kh * cv->kw + kw) * cv->og + o;
-
-				if (position / WEFT_SUM_CONV != block) {
-					total += sum;
-					sum = 0;
-					block = position / WEFT_SUM_CONV;
-				}
-				sum = fmaf(inside ? *at(cv->y, cv->yt, n, oh, ow, group * cv->og + o) : 0,
-					   *at(cv->w, cv->wt, kh, kw, c % cv->cg, group * cv->og + o), sum);
-			}
-		}
-	}
-	*out = finish(cv, total + sum, c);
-}
-
-static void bwd_data_row(void *argument, unsigned int index, unsigned int lane)
-{
-	const struct conv *cv = argument;
-
-	(void)lane;
-	for (uint32_t w = 0; w < cv->xt->dims[2]; w++)
-		for (uint32_t c = 0; c < cv->xt->dims[3]; c++)
-			bwd_data_element(cv, index / cv->xt->dims[1], index % cv->xt->dims[1], w, c);
-}
-
-static float bwd_weight_block(const struct conv *cv, uint32_t n, uint32_t oh, const uint32_t ow[2], uint32_t rows,
-			      const uint32_t tap[2], uint32_t c, uint32_t oc)
-{
-	const union weft_params *p = cv->params;
-	float sum = 0;
-
-	for (uint32_t row = oh; row < oh + rows; row++) {
-		for (uint32_t col = ow[0]; col < ow[1]; col++) {
-			int64_t h = (int64_t)row * p->conv.stride[0] + (int64_t)tap[0] * p->conv.dilation[0] -
-				    p->conv.pad[0];
-			int64_t w = (int64_t)col * p->conv.stride[1] + (int64_t)tap[1] * p->conv.dilation[1] -
-				    p->conv.pad[1];
-			int inside = h >= 0 && h < cv->xt->dims[1] && w >= 0 && w < cv->xt->dims[2];
-
-			sum = fmaf(inside ? *at(cv->x, cv->xt, n, h, w, oc / cv->og * cv->cg + c) : 0,
-				   *at(cv->y, cv->yt, n, row, col, oc), sum);
-		}
-	}
-	return sum;
-}
-
-static void bwd_weight_column(void *argument, unsigned int index, unsigned int lane)
-{
-	const struct conv *cv = argument;
-	uint32_t oh = cv->yt->dims[1], ow = cv->yt->dims[2], oc = index % cv->yt->dims[3], c = index / cv->yt->dims[3];
-	uint32_t rows = ow < WEFT_SUM_CONV_WEIGHT ? WEFT_SUM_CONV_WEIGHT / ow : 1;
-
-	(void)lane;
-	for (uint32_t tap = 0; tap < cv->kh * cv->kw; tap++) {
-		const uint32_t position[2] = {tap / cv->kw, tap % cv->kw};
-		float *out = at(cv->w, cv->wt, position[0], position[1], c, oc);
-		float total = cv->params->conv.flags & WEFT_F_ACCUMULATE ? *out : 0;
-
-		for (uint32_t n = 0; n < cv->yt->dims[0]; n++)
-			for (uint32_t r = 0; r < oh; r += rows)
-				for (uint32_t begin = 0; begin < ow; begin += WEFT_SUM_CONV_WEIGHT) {
-					uint32_t end =
-						ow - begin < WEFT_SUM_CONV_WEIGHT ? ow : begin + WEFT_SUM_CONV_WEIGHT;
-
-					total += bwd_weight_block(cv, n, r, (uint32_t[]){begin, end},
-								  oh - r < rows ? oh - r : rows, position, c, oc);
-				}
-		*out = total;
+		from = image + (ptrdiff_t)(row + r) * stride[0] + (ptrdiff_t)column * stride[1];
+		weft_zero_floats(line, (uint32_t)begin * cell);
+		if (cell == channels && stride[1] == (ptrdiff_t)channels)
+			weft_copy_floats(line + begin * cell, from + begin * stride[1], (uint32_t)(end - begin) * cell);
+		else
+			for (int64_t i = begin; i < end; i++)
+				weft_copy_floats(line + i * cell, from + (ptrdiff_t)i * stride[1], channels);
+		weft_zero_floats(line + end * cell, (uint32_t)(columns - end) * cell);
 	}
 }
 
-static struct conv conv_new(const struct weft_cmd *command, void *const pointer[], const unsigned int slot[3])
+static void tensor_strides(ptrdiff_t to[3], const struct weft_tensor *t)
 {
-	struct conv cv = {
-		.params = &command->params,
-		.xt = &command->operand[slot[0]],
-		.wt = &command->operand[slot[1]],
-		.yt = &command->operand[slot[2]],
-		.x = pointer[slot[0]],
-		.w = pointer[slot[1]],
-		.y = pointer[slot[2]],
-	};
+	for (unsigned int i = 0; i < 3; i++)
+		to[i] = t->strides[i];
+}
 
-	cv.kh = cv.wt->dims[0];
-	cv.kw = cv.wt->dims[1];
-	cv.cg = cv.wt->dims[2];
-	cv.og = cv.wt->dims[3] / command->params.conv.groups;
-	return cv;
+static void correlate(struct weft_correlation *c, const union weft_params *params, const float *bias)
+{
+	c->accumulate = params->conv.flags & WEFT_F_ACCUMULATE;
+	c->epilogue = (struct weft_epilogue){.bias = bias,
+					     .activation = params->conv.activation,
+					     .alpha = params->conv.alpha,
+					     .beta = params->conv.beta};
+	c->finish = bias || params->conv.activation != WEFT_ACT_NONE;
+	if (c->channels == 1 && c->columns == 1)
+		WEFT_KERNEL(weft_correlate_depthwise)(c);
+	else
+		WEFT_KERNEL(weft_correlate)(c);
 }
 
 enum weft_fault WEFT_KERNEL(weft_conv_fwd)(WEFT_KERNEL_ARGUMENTS)
 {
-	struct conv cv = conv_new(command, pointer, (unsigned int[]){0, 1, 3});
+	const union weft_params *params = &command->params;
+	const struct weft_tensor *x = &command->operand[0], *w = &command->operand[1], *y = &command->operand[3];
+	struct weft_correlation c = {
+		.unit = unit,
+		.batch = x->dims[0],
+		.groups = params->conv.groups,
+		.channels = w->dims[2],
+		.columns = w->dims[3] / params->conv.groups,
+		.source = pointer[0],
+		.weight = pointer[1],
+		.weight_stride = {w->strides[0], w->strides[1], w->strides[2], 1},
+		.weight_group = w->dims[3] / params->conv.groups,
+		.output = pointer[3],
+	};
 
 	(void)fault;
-	cv.bias = pointer[2];
-	weft_engine_parallel(unit, cv.yt->dims[0] * cv.yt->dims[1], fwd_row, &cv);
+	for (unsigned int i = 0; i < 2; i++)
+		c.axis[i] = (struct weft_axis){
+			.kernel = w->dims[i],
+			.origin = -(int64_t)params->conv.pad[i],
+			.spread = params->conv.dilation[i],
+			.divider = 1,
+			.step = params->conv.stride[i],
+			.grid = y->dims[1 + i],
+			.source = x->dims[1 + i],
+		};
+	tensor_strides(c.source_stride, x);
+	tensor_strides(c.output_stride, y);
+	correlate(&c, params, pointer[2]);
 	return WEFT_FAULT_NONE;
 }
 
 enum weft_fault WEFT_KERNEL(weft_conv_bwd_data)(WEFT_KERNEL_ARGUMENTS)
 {
-	struct conv cv = conv_new(command, pointer, (unsigned int[]){3, 1, 0});
+	const union weft_params *params = &command->params;
+	const struct weft_tensor *dy = &command->operand[0], *w = &command->operand[1], *dx = &command->operand[3];
+	const uint32_t *stride = params->conv.stride;
+	struct weft_correlation c = {
+		.unit = unit,
+		.batch = dx->dims[0],
+		.groups = params->conv.groups,
+		.channels = w->dims[3] / params->conv.groups,
+		.columns = w->dims[2],
+		.source = pointer[0],
+		.weight = pointer[1],
+		.weight_stride = {w->strides[0], w->strides[1], 1, w->strides[2]},
+		.weight_group = w->dims[3] / params->conv.groups,
+	};
 
 	(void)fault;
-	cv.bias = pointer[2];
-	weft_engine_parallel(unit, cv.xt->dims[0] * cv.xt->dims[1], bwd_data_row, &cv);
+	tensor_strides(c.source_stride, dy);
+	tensor_strides(c.output_stride, dx);
+	c.output_stride[1] *= stride[0];
+	c.output_stride[2] *= stride[1];
+	for (uint32_t h = 0; h < stride[0] && h < dx->dims[1]; h++) {
+		for (uint32_t w0 = 0; w0 < stride[1] && w0 < dx->dims[2]; w0++) {
+			const uint32_t phase[2] = {h, w0};
+
+			for (unsigned int i = 0; i < 2; i++)
+				c.axis[i] = (struct weft_axis){
+					.kernel = w->dims[i],
+					.origin = (int64_t)phase[i] + params->conv.pad[i],
+					.spread = -(int64_t)params->conv.dilation[i],
+					.divider = stride[i],
+					.step = 1,
+					.grid = (dx->dims[1 + i] - phase[i] + stride[i] - 1) / stride[i],
+					.source = dy->dims[1 + i],
+				};
+			c.output = (float *)pointer[3] + (ptrdiff_t)h * dx->strides[1] + (ptrdiff_t)w0 * dx->strides[2];
+			correlate(&c, params, pointer[2]);
+		}
+	}
 	return WEFT_FAULT_NONE;
 }
 
 enum weft_fault WEFT_KERNEL(weft_conv_bwd_weight)(WEFT_KERNEL_ARGUMENTS)
 {
-	struct conv cv = conv_new(command, pointer, (unsigned int[]){0, 2, 1});
+	struct weft_conv_weight c = {
+		.unit = unit,
+		.params = &command->params,
+		.x = pointer[0],
+		.dy = pointer[1],
+		.dw = pointer[2],
+		.xt = &command->operand[0],
+		.dyt = &command->operand[1],
+		.dwt = &command->operand[2],
+	};
+	uint32_t width = c.dyt->dims[2];
 
 	(void)fault;
-	weft_engine_parallel(unit, cv.cg * cv.yt->dims[3], bwd_weight_column, &cv);
+	c.channels = c.dwt->dims[2];
+	c.columns = c.dwt->dims[3] / c.params->conv.groups;
+	c.block_columns = weft_min(width, WEFT_SUM_CONV_WEIGHT);
+	c.block_rows = width < WEFT_SUM_CONV_WEIGHT ? WEFT_SUM_CONV_WEIGHT / width : 1;
+	c.block_rows = weft_min(c.block_rows, c.dyt->dims[1]);
+	if (c.channels == 1 && c.columns == 1)
+		WEFT_KERNEL(weft_conv_weight_depthwise)(&c);
+	else
+		WEFT_KERNEL(weft_conv_weight)(&c);
 	return WEFT_FAULT_NONE;
 }
