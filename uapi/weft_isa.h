@@ -606,6 +606,11 @@ enum weft_fault {
 	WEFT_FAULTS,
 };
 
+/** weft_fault_record.detail of WEFT_FAULT_SHAPE: the rank is wrong. */
+#define WEFT_DETAIL_RANK 0xffffffffu
+/** weft_fault_record.detail of WEFT_FAULT_SHAPE: added to a dimension whose stride is wrong. */
+#define WEFT_DETAIL_STRIDE 0x100u
+
 /**
  * struct weft_fault_record - what is known about a fault
  * @reason: enum weft_fault
@@ -615,8 +620,32 @@ enum weft_fault {
  * @tag: of the command
  * @command: index of the command in its stream
  * @offset: byte offset of the command in its stream
- * @detail: reason-specific: parameter or dimension index
- * @address: reason-specific: device address, or the offending value
+ * @detail: reason-specific, see below
+ * @address: reason-specific, see below
+ *
+ * What @detail and @address hold, by reason; what is not listed is zero:
+ *
+ *   STREAM       detail 0: address is the command's size; 1: bytes left in the
+ *                stream, less than a command; 2: bytes of the stream
+ *   OPCODE       detail 0: address is the opcode; 1: the engine
+ *   OPERANDS     @operand set: it is absent; else detail is the number of
+ *                operands that the opcode has, address the number found
+ *   TYPE         address is the type found
+ *   SHAPE        detail is the dimension, plus WEFT_DETAIL_STRIDE if its stride
+ *                is meant, or WEFT_DETAIL_RANK; address is what was expected, 0
+ *                if that is no single value
+ *   PARAMETER    detail is the offset in union weft_params (@operand set: in
+ *                struct weft_tensor; 0xffffffff: the header's pad); address the
+ *                value found
+ *   ALIGNMENT    detail is the alignment wanted, address the device address
+ *   UNMAPPED, PERMISSION  address is the lowest device address of the operand
+ *                (@operand 0xff: of the command), detail the access wanted: 1
+ *                read, 2 write, 4 host memory
+ *   OVERLAP      detail is the other operand (@operand itself: elements of it
+ *                overlap); address the device address
+ *   SEMAPHORE    detail 0, 1: wait slot, 2: signal; address the index
+ *   DEADLOCK     detail is the semaphore waited for, address the value
+ *   VALUE        address is the value
  */
 struct weft_fault_record {
 	__u32 reason;
