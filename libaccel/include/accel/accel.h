@@ -42,6 +42,8 @@ extern "C" {
 #define ACCEL_VERSION_MAJOR 0
 #define ACCEL_VERSION_MINOR 1
 #define ACCEL_VERSION_PATCH 0
+/** The version of this header. */
+#define ACCEL_VERSION "0.1.0"
 
 /** The version of the library that is linked, as "major.minor.patch". */
 const char *accel_version(void);
@@ -60,7 +62,8 @@ enum accel_log_level { ACCEL_LOG_ERROR, ACCEL_LOG_WARNING, ACCEL_LOG_INFO, ACCEL
 /**
  * Where messages go (default: standard error) and which (default: warnings;
  * the environment's ACCEL_LOG=error|warning|info|debug overrides).
- * Not thread-safe: call it before the first device is opened.
+ * Not thread-safe: call it before the first device is opened.  @function may be
+ * called with locks held: it must not call the library.  NULL: the default.
  */
 typedef void (*accel_log_function)(enum accel_log_level level, const char *message, void *user);
 void accel_log_set(accel_log_function function, void *user, enum accel_log_level most);
@@ -157,6 +160,11 @@ void accel_context_unref(struct accel_context *context);
 int accel_context_fault(struct accel_context *context, struct weft_fault_record *fault);
 /** The fault as a sentence: command, operand, reason, what was expected.  Returns the length that the whole sentence has. */
 int accel_fault_describe(const struct weft_fault_record *fault, char *text, size_t bytes);
+/**
+ * The same for the context's fault, with the types and shapes that the command's
+ * operands had.  "" if there is none.  Returns the length that the whole sentence has.
+ */
+int accel_context_fault_text(struct accel_context *context, char *text, size_t bytes);
 /** Clear a fault once every submitted job of the context has ended; -EBUSY before. */
 int accel_context_recover(struct accel_context *context);
 
@@ -226,11 +234,12 @@ void accel_queue_unref(struct accel_queue *queue);
  */
 struct accel_event;
 int accel_event_new(struct accel_context *context, struct accel_event **event);
+/** Releasing an event that jobs wait for stops their contexts with WEFT_FAULT_CANCELLED. */
 void accel_event_unref(struct accel_event *event);
 /** Advance to @point; lower or equal points are ignored. */
 int accel_event_signal(struct accel_event *event, uint64_t point);
 
-/** A point on a queue's or an event's timeline; exactly one of the two is set. */
+/** A point on a queue's or an event's timeline; exactly one of the two is set.  A queue's point must have been submitted. */
 struct accel_fence {
 	struct accel_queue *queue;
 	struct accel_event *event;
@@ -244,7 +253,10 @@ struct accel_submit_options {
 };
 /**
  * Submit a job; returns at once.  The stream may be submitted again, also while
- * pending, and released; it must not be reset while pending.
+ * pending, appended to (the job has the commands that were there when it was
+ * submitted), and released; it must not be reset while pending.  The queue may be
+ * released: its jobs run to their ends.  A fence signals also when its job fails.
+ * -EINVAL: a fence is not sound, or of another device; the stream is of another context.
  * @point: the job's point, may be NULL.
  * -ECANCELED: the context has faulted.  -ENODEV: the device is gone.
  */
@@ -253,13 +265,17 @@ int accel_queue_submit(struct accel_queue *queue, struct accel_stream *stream, c
 #define ACCEL_WAIT_FOREVER UINT64_MAX
 /**
  * Wait until the queue reaches @point.  @timeout_ns counts from now; 0 asks only.
- * 0: reached, the job succeeded.  -ETIMEDOUT.  -EIO: the context faulted (see
- * accel_context_fault).  -ENODEV: the device is gone.
+ * 0: reached, the job succeeded.  -ETIMEDOUT.  -EIO: the job failed, or was
+ * cancelled, as its context faulted (accel_error() and accel_context_fault() say
+ * why).  Failures are remembered until jobs of the queue fail again after a
+ * recovery.  -ENODEV: the device is gone.
  */
 int accel_queue_wait(struct accel_queue *queue, uint64_t point, uint64_t timeout_ns);
 /**
  * A file descriptor, owned by the queue, that polls readable when a job has
- * ended since it was last read (an eventfd: read 8 bytes).  For event loops.
+ * ended since it was last read (an eventfd: read 8 bytes, the number of ends; it
+ * does not block).  Jobs that ended before the first call count.  For event loops.
+ * -EMFILE, -ENFILE, -ENOMEM: no descriptor left.
  */
 int accel_queue_fd(struct accel_queue *queue);
 /** The last point reached. */
