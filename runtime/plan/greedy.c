@@ -1,0 +1,632 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The greedy planner: simulate the step under several tactics, pack, and take
+ * the plan that is predicted to be best.  A tactic says which persistent values
+ * leave device memory between uses, in which tier they are at home, and whether
+ * activations are paged, recomputed or both.
+ *
+ * The least budget comes from the most aggressive tactics alone, and is computed
+ * before anything else: a budget below it is refused, and one that no other
+ * tactic meets gets its plan.  So every budget from the least one up works.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "plan/draft.h"
+#include "weft/error.h"
+
+/* Budgets and peaks are counted in whole pages, as devices allocate them. */
+#define GRANULE WEFT_PLAN_IO_ALIGN
+#define MOST_CANDIDATES 64
+
+enum paging { PAGING_BOTH, PAGING_PAGE, PAGING_RECOMPUTE, PAGINGS };
+
+struct tactic {
+	double away;   /* share of persistent bytes that leave the device */
+	double hosted; /* share of the host tier that they may take */
+	enum paging paging;
+	enum weft_order_kind order;
+};
+
+struct candidate {
+	struct tactic tactic;
+	uint64_t room[WEFT_TIERS]; /* with which it was simulated */
+	double objective;
+};
+
+struct planning {
+	const struct weft_plan_request *request;
+	struct weft_problem *problem[2]; /* by enum weft_order_kind */
+	uint64_t budget[WEFT_TIERS];	 /* whole granules */
+	uint64_t fed_bytes;		 /* host tier that is taken in any case */
+	uint32_t *ranking;		 /* persistent bases, those that should leave the device first */
+	uint32_t ranked;
+	uint64_t persistent_bytes;
+	uint8_t *home;
+	double seconds, joules; /* of the unconstrained plan */
+	uint64_t unconstrained_host;
+};
+
+static uint64_t whole(uint64_t bytes)
+{
+	return bytes > UINT64_MAX - GRANULE ? bytes : weft_round_up(bytes, GRANULE);
+}
+
+static void round_peaks(struct weft_plan *plan)
+{
+	for (unsigned int t = 0; t < WEFT_TIERS; t++)
+		plan->peak[t] = whole(plan->peak[t]);
+}
+
+/* Seconds of transfer per byte if @b leaves the device between its uses. */
+static double away_cost(const struct weft_problem *problem, uint32_t b)
+{
+	const struct weft_base *base = &problem->base[b];
+	const struct weft_costs *costs = problem->costs;
+	double transfers = (double)base->uses + (base->updates ? 1 : 0);
+
+	return transfers * (costs->page_seconds / (double)base->bytes + 1 / costs->page_in_bytes_per_second);
+}
+
+static int by_away_cost(const void *x, const void *y, void *user)
+{
+	const struct weft_problem *problem = user;
+	uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+	double s = away_cost(problem, a), t = away_cost(problem, b);
+
+	return s < t ? -1 : s > t ? 1 : a < b ? -1 : a > b;
+}
+
+/* Which persistent values are at home where. */
+static void choose_homes(struct planning *p, const struct tactic *tactic)
+{
+	const struct weft_problem *problem = p->problem[0];
+	bool storage = p->budget[WEFT_TIER_STORAGE] > 0;
+	uint64_t away = 0, host = p->fed_bytes, host_room = p->budget[WEFT_TIER_HOST], largest = 0;
+	uint32_t leaving;
+
+	memset(p->home, WEFT_TIER_DEVICE, problem->bases);
+	for (leaving = 0; leaving < p->ranked; leaving++) {
+		uint64_t bytes = problem->base[p->ranking[leaving]].bytes;
+
+		if (tactic->away <= 0 || (double)away >= tactic->away * (double)p->persistent_bytes)
+			break;
+		away += bytes;
+		if (bytes > largest)
+			largest = bytes;
+	}
+	/* Those that move most often get the host tier, the others storage; storage needs room to pass through. */
+	if (storage && host_room != UINT64_MAX)
+		host_room = (uint64_t)(tactic->hosted * (double)host_room);
+	for (uint32_t i = leaving; i-- > 0;) {
+		uint32_t b = p->ranking[i];
+		uint64_t bytes = weft_round_up(problem->base[b].bytes, WEFT_PLAN_ALIGN);
+		bool through = p->request->policy == WEFT_POLICY_STORAGE && storage;
+
+		if (!storage || (!through && tactic->hosted > 0 && host <= host_room && bytes <= host_room - host)) {
+			p->home[b] = WEFT_TIER_HOST;
+			host += bytes;
+		} else {
+			p->home[b] = WEFT_TIER_STORAGE;
+		}
+	}
+}
+
+static struct weft_tactics tactics_of(struct planning *p, const struct tactic *tactic, const uint64_t room[WEFT_TIERS])
+{
+	struct weft_tactics tactics = {.home = p->home};
+	bool storage = p->budget[WEFT_TIER_STORAGE] > 0;
+
+	memcpy(tactics.room, room, sizeof(tactics.room));
+	tactics.in_place = true;
+	switch (p->request->policy) {
+	case WEFT_POLICY_KEEP:
+		break;
+	case WEFT_POLICY_RECOMPUTE:
+		tactics.recompute = true;
+		break;
+	case WEFT_POLICY_HOST:
+		tactics.page_host = true;
+		break;
+	case WEFT_POLICY_STORAGE:
+		tactics.page_storage = tactics.through = storage;
+		break;
+	default:
+		tactics.recompute = tactic->paging != PAGING_PAGE;
+		tactics.page_host = tactic->paging != PAGING_RECOMPUTE;
+		tactics.page_storage = tactics.page_host && storage;
+		break;
+	}
+	return tactics;
+}
+
+/*
+ * Simulate and pack.  Fragmentation can exceed what was simulated with, so the
+ * room is narrowed a few times by the excess.  @room: in and out.
+ */
+static int attempt(struct planning *p, const struct tactic *tactic, uint64_t room[WEFT_TIERS], double ahead,
+		   struct weft_draft **out)
+{
+	choose_homes(p, tactic);
+	for (unsigned int tries = 0; tries < 6; tries++) {
+		struct weft_tactics tactics = tactics_of(p, tactic, room);
+		struct weft_draft *draft = NULL;
+		bool fits = true;
+		int result;
+
+		result = weft_simulate(p->problem[tactic->order], &tactics, &draft);
+		if (result)
+			return result;
+		if (ahead > 0)
+			result = weft_draft_prefetch(draft, room, ahead);
+		if (!result)
+			result = weft_draft_pack(draft, p->budget);
+		if (result) {
+			weft_draft_free(draft);
+			return result;
+		}
+		for (unsigned int t = 0; t < WEFT_TIERS; t++) {
+			uint64_t over = draft->peak[t] > p->budget[t] ? draft->peak[t] - p->budget[t] : 0;
+
+			if (!over)
+				continue;
+			fits = false;
+			room[t] = room[t] > over ? room[t] - over : 0;
+		}
+		if (fits) {
+			*out = draft;
+			return 0;
+		}
+		weft_draft_free(draft);
+	}
+	return -ENOSPC;
+}
+
+static int finish(struct weft_draft *draft, struct weft_plan **plan)
+{
+	int result = weft_draft_finish(draft, plan);
+
+	weft_draft_free(draft);
+	if (!result)
+		round_peaks(*plan);
+	return result;
+}
+
+/* Everything stays, in the graph's order, nothing shares a place: how one would run it with memory to spare. */
+static int plan_unconstrained(struct planning *p, struct weft_plan **plan)
+{
+	struct weft_tactics tactics = {.room = {UINT64_MAX, UINT64_MAX, UINT64_MAX}, .home = p->home};
+	const uint64_t unlimited[WEFT_TIERS] = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
+	struct weft_draft *draft = NULL;
+	int result;
+
+	memset(p->home, WEFT_TIER_DEVICE, p->problem[0]->bases);
+	result = weft_simulate(p->problem[WEFT_ORDER_GRAPH], &tactics, &draft);
+	if (result)
+		return result;
+	result = weft_draft_pack(draft, unlimited);
+	if (result) {
+		weft_draft_free(draft);
+		return result;
+	}
+	return finish(draft, plan);
+}
+
+static double objective(const struct planning *p, const struct weft_plan *plan)
+{
+	return plan->seconds / (p->seconds + 1e-12) + plan->joules / (p->joules + 1e-12);
+}
+
+static bool within(const struct planning *p, const struct weft_plan *plan)
+{
+	for (unsigned int t = 0; t < WEFT_TIERS; t++)
+		if (plan->peak[t] > p->budget[t])
+			return false;
+	return !p->request->budget.time_ratio || plan->seconds <= p->request->budget.time_ratio * p->seconds;
+}
+
+/* The tactics worth trying, most aggressive last; @extreme: only those. */
+static unsigned int list_tactics(const struct planning *p, bool extreme, struct tactic *list)
+{
+	static const double aways[] = {0, 0.25, 0.5, 0.75, 1};
+	static const double shares[] = {0.9, 0.5, 0};
+	enum weft_policy policy = p->request->policy;
+	bool storage = p->budget[WEFT_TIER_STORAGE] > 0 && p->budget[WEFT_TIER_HOST] != UINT64_MAX;
+	bool large = p->request->graph->operations > 1500;
+	unsigned int count = 0;
+
+	for (unsigned int a = 0; a < 5; a++) {
+		if (policy == WEFT_POLICY_KEEP ? a != 0 : extreme ? a != 4 : large && a % 2)
+			continue;
+		for (unsigned int h = 0; h < 3; h++) {
+			if (h && (!storage || aways[a] <= 0 || policy == WEFT_POLICY_STORAGE))
+				break;
+			for (unsigned int g = 0; g < PAGINGS; g++) {
+				if (policy != WEFT_POLICY_AUTO && g)
+					break;
+				list[count++] = (struct tactic){aways[a], shares[h], g, WEFT_ORDER_EAGER};
+			}
+		}
+	}
+	return count;
+}
+
+/* Least budgets. */
+
+/* Peak of the packed draft that @tactic gives with @device bytes of room, 0 if none. */
+static int probe(struct planning *p, const struct tactic *tactic, uint64_t device, uint64_t *peak)
+{
+	uint64_t room[WEFT_TIERS] = {device, p->budget[WEFT_TIER_HOST], p->budget[WEFT_TIER_STORAGE]};
+	uint64_t budget = p->budget[WEFT_TIER_DEVICE];
+	struct weft_draft *draft = NULL;
+	int result;
+
+	p->budget[WEFT_TIER_DEVICE] = UINT64_MAX;
+	result = attempt(p, tactic, room, 0, &draft);
+	p->budget[WEFT_TIER_DEVICE] = budget;
+	*peak = 0;
+	if (result)
+		return result == -ENOSPC ? 0 : result;
+	*peak = whole(draft->peak[WEFT_TIER_DEVICE]);
+	weft_draft_free(draft);
+	return 0;
+}
+
+/* The smallest room in which the simulation of @tactic succeeds, by bisection, and the best peak seen. */
+static int squeeze(struct planning *p, const struct tactic *tactic, uint64_t most, struct candidate *best,
+		   uint64_t *least)
+{
+	uint64_t low = 0, high = most, peak;
+	int result;
+
+	result = probe(p, tactic, high, &peak);
+	while (!result && peak) {
+		if (peak < *least) {
+			*least = peak;
+			best->tactic = *tactic;
+			best->room[WEFT_TIER_DEVICE] = high;
+		}
+		/* Below the smallest room that works there may be smaller ones that work by luck; they do not matter.
+		 */
+		for (peak = 0; !result && !peak && high - low > GRANULE / 4;) {
+			uint64_t middle = low + (high - low) / 2;
+
+			result = probe(p, tactic, middle, &peak);
+			if (peak)
+				high = middle;
+			else
+				low = middle;
+		}
+	}
+	/* A little more room than the least can pack better. */
+	for (unsigned int i = 1; !result && i <= 8 && *least != UINT64_MAX; i++) {
+		uint64_t room = high + high / 64 * i;
+
+		if (room >= *least)
+			break;
+		result = probe(p, tactic, room, &peak);
+		if (peak && peak < *least) {
+			*least = peak;
+			best->tactic = *tactic;
+			best->room[WEFT_TIER_DEVICE] = room;
+		}
+	}
+	return result;
+}
+
+/* The least device budget with the other budgets as they are; UINT64_MAX: none. */
+static int find_least(struct planning *p, uint64_t most, struct candidate *best, uint64_t *least)
+{
+	struct tactic list[MOST_CANDIDATES];
+	unsigned int count = list_tactics(p, true, list);
+	int result = 0;
+
+	*least = UINT64_MAX;
+	for (unsigned int i = 0; !result && i < count; i++)
+		result = squeeze(p, &list[i], most, best, least);
+	return result;
+}
+
+/* Make the plan of a candidate, moving loads ahead if that still fits and helps. */
+static int realize(struct planning *p, const struct candidate *candidate, struct weft_plan **out)
+{
+	static const double aheads[] = {0, 1.5, 4, 12};
+	struct weft_plan *best = NULL;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		uint64_t room[WEFT_TIERS];
+		struct weft_draft *draft = NULL;
+		struct weft_plan *plan = NULL;
+		int result;
+
+		memcpy(room, candidate->room, sizeof(room));
+		result = attempt(p, &candidate->tactic, room, aheads[i], &draft);
+		if (!result)
+			result = finish(draft, &plan);
+		if (result == -ENOSPC)
+			continue;
+		if (result) {
+			weft_plan_free(best);
+			return result;
+		}
+		if (!best || objective(p, plan) < objective(p, best)) {
+			struct weft_plan *worse = best;
+
+			best = plan;
+			plan = worse;
+		}
+		weft_plan_free(plan);
+	}
+	*out = best;
+	return best ? 0 : -ENOSPC;
+}
+
+static int by_objective(const void *x, const void *y)
+{
+	const struct candidate *a = x, *b = y;
+
+	return a->objective < b->objective ? -1 : a->objective > b->objective;
+}
+
+/* The best plan within the budgets; -ENOSPC: no tactic meets them. */
+static int solve(struct planning *p, struct weft_plan **out)
+{
+	struct tactic list[MOST_CANDIDATES];
+	struct candidate candidate[MOST_CANDIDATES];
+	unsigned int count = list_tactics(p, false, list), found = 0;
+	struct weft_plan *best = NULL;
+
+	for (unsigned int i = 0; i < count; i++) {
+		struct candidate *c = &candidate[found];
+		struct weft_draft *draft = NULL;
+		struct weft_plan *plan = NULL;
+		int result;
+
+		c->tactic = list[i];
+		memcpy(c->room, p->budget, sizeof(c->room));
+		result = attempt(p, &c->tactic, c->room, 0, &draft);
+		if (!result)
+			result = finish(draft, &plan);
+		if (result == -ENOSPC)
+			continue;
+		if (result)
+			return result;
+		/* A hair's difference by order keeps the sort stable. */
+		c->objective = objective(p, plan) + 1e-12 * i;
+		found++;
+		weft_plan_free(plan);
+	}
+	qsort(candidate, found, sizeof(*candidate), by_objective);
+	for (unsigned int i = 0; i < found && i < 3; i++) {
+		struct weft_plan *plan = NULL;
+		int result = realize(p, &candidate[i], &plan);
+
+		if (result == -ENOSPC)
+			continue;
+		if (result) {
+			weft_plan_free(best);
+			return result;
+		}
+		if (!best || objective(p, plan) < objective(p, best)) {
+			struct weft_plan *worse = best;
+
+			best = plan;
+			plan = worse;
+		}
+		weft_plan_free(plan);
+	}
+	if (best && !within(p, best)) {
+		weft_plan_free(best);
+		best = NULL;
+	}
+	*out = best;
+	return best ? 0 : -ENOSPC;
+}
+
+/* With a time limit, more memory may be needed than the least: bisect up to the unconstrained peak. */
+static int find_least_in_time(struct planning *p, uint64_t low, uint64_t high, uint64_t *least)
+{
+	uint64_t budget = p->budget[WEFT_TIER_DEVICE];
+	int result = 0;
+
+	*least = high;
+	while (!result && high - low > high / 64 + GRANULE) {
+		struct weft_plan *plan = NULL;
+
+		p->budget[WEFT_TIER_DEVICE] = weft_round_up(low + (high - low) / 2, GRANULE);
+		result = solve(p, &plan);
+		if (!result)
+			high = *least = p->budget[WEFT_TIER_DEVICE];
+		else
+			low = p->budget[WEFT_TIER_DEVICE];
+		weft_plan_free(plan);
+		if (result == -ENOSPC)
+			result = 0;
+	}
+	p->budget[WEFT_TIER_DEVICE] = budget;
+	return result;
+}
+
+/* The least host budget with the device's as it is: bisect over what find_least() says. */
+static int find_least_host(struct planning *p, uint64_t most, uint64_t *least)
+{
+	uint64_t device = p->budget[WEFT_TIER_DEVICE], host = p->budget[WEFT_TIER_HOST];
+	uint64_t low = host, high = 0, need;
+	struct candidate best;
+	int result = 0;
+
+	*least = 0;
+	/* How much is enough: double until it works or no more can matter. */
+	for (uint64_t try = whole(p->fed_bytes ? p->fed_bytes : GRANULE); !result; try *= 2) {
+		if (try <= host)
+			continue;
+		p->budget[WEFT_TIER_HOST] = try;
+		result = find_least(p, most, &best, &need);
+		if (!result && need <= device) {
+			high = try;
+			break;
+		}
+		low = try;
+		if (try > 64 * most + (1u << 20))
+			break;
+	}
+	while (!result && high && high - low > GRANULE) {
+		uint64_t middle = weft_round_up(low + (high - low) / 2, GRANULE);
+
+		if (middle >= high)
+			break;
+		p->budget[WEFT_TIER_HOST] = middle;
+		result = find_least(p, most, &best, &need);
+		if (need <= device)
+			high = middle;
+		else
+			low = middle;
+	}
+	p->budget[WEFT_TIER_HOST] = host;
+	*least = high;
+	return result;
+}
+
+static int refuse(struct planning *p, uint64_t least, uint64_t most, struct weft_plan_refusal *refusal)
+{
+	int result = 0;
+
+	refusal->least_device_bytes = least == UINT64_MAX ? 0 : least;
+	refusal->least_host_bytes = 0;
+	if (p->budget[WEFT_TIER_HOST] != UINT64_MAX)
+		result = find_least_host(p, most, &refusal->least_host_bytes);
+	if (result)
+		return result;
+	if (refusal->least_device_bytes)
+		return weft_fail(ENOSPC,
+				 "the device budget of %llu bytes is too small for this graph: at least %llu are "
+				 "needed with the other budgets as given",
+				 (unsigned long long)p->request->budget.bytes[WEFT_TIER_DEVICE],
+				 (unsigned long long)refusal->least_device_bytes);
+	if (refusal->least_host_bytes)
+		return weft_fail(ENOSPC,
+				 "the host budget of %llu bytes is too small for this graph: at least %llu are "
+				 "needed with the other budgets as given",
+				 (unsigned long long)p->request->budget.bytes[WEFT_TIER_HOST],
+				 (unsigned long long)refusal->least_host_bytes);
+	return weft_fail(ENOSPC,
+			 "no device or host budget alone makes this graph fit: raise both, or the storage budget");
+}
+
+static int plan_within(struct planning *p, uint64_t most, struct weft_plan **plan, struct weft_plan_refusal *refusal)
+{
+	struct candidate best = {.objective = 0};
+	uint64_t least;
+	int result;
+
+	result = find_least(p, most, &best, &least);
+	if (result)
+		return result;
+	/* Sharing places in another order can also take more; the unconstrained plan is one that works. */
+	if (whole(most) < least && p->unconstrained_host <= p->budget[WEFT_TIER_HOST])
+		least = whole(most);
+	if (least > p->budget[WEFT_TIER_DEVICE] && p->request->budget.time_ratio && least != UINT64_MAX) {
+		result = find_least_in_time(p, least - GRANULE, whole(most), &least);
+		if (result)
+			return result;
+	}
+	if (least > p->budget[WEFT_TIER_DEVICE])
+		return refuse(p, least, most, refusal);
+	result = solve(p, plan);
+	if (result != -ENOSPC)
+		return result;
+	best.room[WEFT_TIER_HOST] = p->budget[WEFT_TIER_HOST];
+	best.room[WEFT_TIER_STORAGE] = p->budget[WEFT_TIER_STORAGE];
+	result = realize(p, &best, plan);
+	if (result)
+		return result == -ENOSPC ? weft_fail(EINVAL, "the plan for the least budget could not be made again")
+					 : result;
+	if (within(p, *plan))
+		return 0;
+	weft_plan_free(*plan);
+	*plan = NULL;
+	result = find_least_in_time(p, p->budget[WEFT_TIER_DEVICE], whole(most), &refusal->least_device_bytes);
+	if (result)
+		return result;
+	return weft_fail(ENOSPC,
+			 "the time budget of %.3g times the unconstrained step needs about %llu bytes of device "
+			 "memory, not %llu",
+			 p->request->budget.time_ratio, (unsigned long long)refusal->least_device_bytes,
+			 (unsigned long long)p->request->budget.bytes[WEFT_TIER_DEVICE]);
+}
+
+static int prepare(struct planning *p)
+{
+	const struct weft_plan_request *request = p->request;
+	const struct weft_problem *problem;
+	int result;
+
+	for (unsigned int t = 0; t < WEFT_TIERS; t++) {
+		p->budget[t] = request->budget.bytes[t];
+		if (p->budget[t] != UINT64_MAX)
+			p->budget[t] -= p->budget[t] % GRANULE;
+	}
+	result = weft_problem_new(request->graph, request->costs, WEFT_ORDER_GRAPH, &p->problem[WEFT_ORDER_GRAPH]);
+	if (!result)
+		result = weft_problem_new(request->graph, request->costs, WEFT_ORDER_EAGER,
+					  &p->problem[WEFT_ORDER_EAGER]);
+	if (result)
+		return result;
+	problem = p->problem[0];
+	p->ranking = calloc(problem->bases + 1, sizeof(*p->ranking));
+	p->home = calloc(problem->bases + 1, sizeof(*p->home));
+	if (!p->ranking || !p->home)
+		return weft_fail(ENOMEM, "no memory for planning");
+	for (uint32_t b = 0; b < problem->bases; b++) {
+		if (problem->base[b].fed)
+			p->fed_bytes += weft_round_up(problem->base[b].bytes, WEFT_PLAN_ALIGN);
+		if (!problem->base[b].persistent)
+			continue;
+		p->ranking[p->ranked++] = b;
+		p->persistent_bytes += problem->base[b].bytes;
+	}
+	qsort_r(p->ranking, p->ranked, sizeof(*p->ranking), by_away_cost, p->problem[0]);
+	return 0;
+}
+
+static int plan_greedily(const struct weft_plan_request *request, struct weft_plan **out,
+			 struct weft_plan_refusal *refusal)
+{
+	struct planning p = {.request = request};
+	struct weft_plan *plan = NULL;
+	struct timespec start, end;
+	int result;
+
+	*out = NULL;
+	memset(refusal, 0, sizeof(*refusal));
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	result = prepare(&p);
+	if (!result)
+		result = plan_unconstrained(&p, &plan);
+	if (!result) {
+		p.seconds = plan->seconds;
+		p.joules = plan->joules;
+		if (!within(&p, plan)) {
+			uint64_t most = plan->peak[WEFT_TIER_DEVICE];
+
+			p.unconstrained_host = plan->peak[WEFT_TIER_HOST];
+			weft_plan_free(plan);
+			plan = NULL;
+			result = plan_within(&p, most, &plan, refusal);
+		}
+	}
+	weft_problem_free(p.problem[0]);
+	weft_problem_free(p.problem[1]);
+	free(p.ranking);
+	free(p.home);
+	if (result)
+		return result;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	plan->solver_seconds = (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
+	*out = plan;
+	return 0;
+}
+
+const struct weft_planner weft_planner_greedy = {.name = "greedy", .plan = plan_greedily};

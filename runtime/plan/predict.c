@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a plan costs: every action starts when its engine is free and the ranges
+ * that it touches are, which is what the executor does.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "plan/draft.h"
+#include "plan/walk.h"
+#include "weft/error.h"
+
+enum lane { LANE_COMPUTE, LANE_IN, LANE_OUT, LANE_STORAGE, LANES };
+
+struct timeline {
+	double *finish; /* per action */
+	double ready;	/* of the action at hand */
+};
+
+static void wait_for(void *user, uint32_t earlier)
+{
+	struct timeline *timeline = user;
+
+	if (timeline->finish[earlier] > timeline->ready)
+		timeline->ready = timeline->finish[earlier];
+}
+
+static enum lane lane_of(const struct weft_action *action)
+{
+	switch (action->kind) {
+	case WEFT_ACTION_COMPUTE:
+		return LANE_COMPUTE;
+	case WEFT_ACTION_PAGE_IN:
+		return LANE_IN;
+	case WEFT_ACTION_PAGE_OUT:
+		return LANE_OUT;
+	default:
+		return LANE_STORAGE;
+	}
+}
+
+static double cost(struct weft_plan *plan, const struct weft_action *action, uint64_t moved,
+		   const struct weft_costs *costs)
+{
+	double bytes = (double)moved;
+
+	switch (action->kind) {
+	case WEFT_ACTION_COMPUTE:
+		plan->joules += costs->operation_joules[action->operation];
+		return costs->operation_seconds[action->operation];
+	case WEFT_ACTION_PAGE_IN:
+	case WEFT_ACTION_PAGE_OUT:
+		plan->paged_bytes[WEFT_TIER_HOST] += moved;
+		plan->joules += bytes * costs->page_joules_per_byte;
+		return costs->page_seconds + bytes / (action->kind == WEFT_ACTION_PAGE_IN
+							      ? costs->page_in_bytes_per_second
+							      : costs->page_out_bytes_per_second);
+	default:
+		plan->paged_bytes[WEFT_TIER_STORAGE] += moved;
+		plan->joules += bytes * costs->storage_joules_per_byte;
+		return costs->storage_seconds + bytes / (action->kind == WEFT_ACTION_LOAD
+								 ? costs->load_bytes_per_second
+								 : costs->store_bytes_per_second);
+	}
+}
+
+int weft_plan_predict(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs)
+{
+	struct timeline timeline = {.finish = calloc(plan->actions + 1, sizeof(double))};
+	struct weft_hazards *hazards = weft_hazards_new();
+	double free_at[LANES] = {0}, last = 0;
+	const struct weft_action *action;
+	struct weft_walk walk;
+	int result;
+
+	result = weft_walk_begin(&walk, plan, graph);
+	if (!result && (!timeline.finish || !hazards))
+		result = weft_fail(ENOMEM, "no memory for planning");
+	plan->joules = 0;
+	while (!result && (action = weft_walk_next(&walk))) {
+		uint32_t index = walk.next - 1;
+		enum lane lane = lane_of(action);
+
+		if (action->kind == WEFT_ACTION_DROP)
+			continue;
+		timeline.ready = free_at[lane];
+		for (unsigned int i = 0; i < walk.accesses; i++)
+			weft_hazards_visit(hazards, &walk.access[i], wait_for, &timeline);
+		timeline.finish[index] = timeline.ready + cost(plan, action, walk.bytes, costs);
+		free_at[lane] = timeline.finish[index];
+		if (timeline.finish[index] > last)
+			last = timeline.finish[index];
+		for (unsigned int i = 0; !result && i < walk.accesses; i++)
+			result = weft_hazards_record(hazards, &walk.access[i], index);
+	}
+	plan->seconds = last;
+	weft_walk_end(&walk);
+	weft_hazards_free(hazards);
+	free(timeline.finish);
+	return result;
+}
