@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Training and evaluation of a model on a labelled data set, within budgets.
+ *
+ * One session exists at a time: after each epoch the training session is saved
+ * and freed, an evaluation session takes the trained values, and the training
+ * session is made again.  So evaluation never adds to what training needs.
+ */
+#ifndef WEFT_TRAIN_H
+#define WEFT_TRAIN_H
+
+#include <signal.h>
+#include "weft/data.h"
+#include "weft/session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Progress after a step or an epoch. */
+struct weft_train_progress {
+	uint32_t epoch, epochs;		  /* from 0 */
+	uint64_t step;			  /* steps done since the beginning of training, earlier runs included */
+	uint64_t epoch_step, epoch_steps; /* steps done in this epoch, of how many */
+	uint64_t run_steps;		  /* done by this run */
+	uint32_t batch;
+	float loss;			 /* of the step */
+	double epoch_loss;		 /* mean since the epoch began */
+	double seconds;			 /* since this run began */
+	double test_accuracy, test_loss; /* after an epoch; NAN before the first evaluation */
+};
+
+struct weft_train_observer {
+	void *user;
+	void (*step)(void *user, const struct weft_train_progress *progress);
+	void (*epoch)(void *user, const struct weft_train_progress *progress);
+	/** Something the user should know, a sentence. */
+	void (*note)(void *user, const char *sentence);
+	/** The first step of the run, traced, with the session that did it; called where set. */
+	int (*traced)(void *user, struct weft_session *session);
+};
+
+struct weft_train_options {
+	const char *data; /* as weft_dataset_open() takes it */
+	uint32_t epochs, batch;
+	enum weft_optimizer optimizer;
+	enum weft_loss loss;
+	float hyper[8];			     /* enum weft_hyper; bias corrections are the session's */
+	struct weft_session_options session; /* session.seed also orders the examples */
+	const char *out;		     /* directory for the checkpoint and the results; NULL: none is kept */
+	uint32_t checkpoint_every;	     /* steps between checkpoints inside an epoch; 0: at its end only */
+	bool resume;			     /* go on from the checkpoint in @out, if there is one */
+	const volatile sig_atomic_t *stop;   /* not 0: save a checkpoint after the present step and return */
+	struct weft_train_observer observer;
+};
+
+struct weft_train_result {
+	bool stopped;	      /* by *options->stop, before the last epoch was done */
+	double test_accuracy; /* fraction of the test set, after the last epoch */
+	double final_loss;    /* mean training loss of the last epoch */
+	uint64_t steps;
+	char weights_sha256[65];
+	struct weft_session_usage usage;     /* of this run: peaks are the highest, amounts the sums */
+	struct weft_session_refusal refusal; /* where -ENOSPC */
+};
+
+/**
+ * Train @model on @device.  In @options->out appear: checkpoint (as it goes),
+ * metrics.jsonl (a line per epoch), and at the end model.onnx and
+ * model.safetensors with the trained weights.
+ *
+ * -ENOSPC: the budget is refused, result->refusal says the least that works.
+ * -EDOM: the loss or the data is not a number; the last checkpoint stands.
+ * -EINVAL: model, data, checkpoint and options do not fit each other.
+ */
+int weft_train(struct accel_device *device, const struct weft_model *model, const struct weft_train_options *options,
+	       struct weft_train_result *result);
+
+struct weft_evaluation {
+	double accuracy, loss; /* loss: mean cross-entropy in nats */
+	uint64_t examples;
+	double step_seconds;
+	struct weft_session_usage usage;
+};
+/** Where values for evaluation come from, instead of the model file's; same rules as weft_read_value. */
+struct weft_value_source {
+	weft_read_value read;
+	void *user;
+};
+/**
+ * Classify every example of @dataset with @model in batches of at most @batch
+ * (fewer where the budget has no room).  @source NULL: the model file's weights.
+ */
+int weft_evaluate(struct accel_device *device, const struct weft_model *model,
+		  const struct weft_session_options *options, struct weft_dataset *dataset, uint32_t batch,
+		  const struct weft_value_source *source, struct weft_evaluation *evaluation,
+		  struct weft_session_refusal *refusal);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* WEFT_TRAIN_H */

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+/* Evaluation: the forward graph over a whole data set. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "feed.h"
+#include "graph/graph.h"
+#include "weft/error.h"
+#include "weft/train.h"
+
+/* A session for evaluation with the largest batch, from @batch down, that the budget has room for. */
+static int new_session(struct accel_device *device, const struct weft_model *model,
+		       const struct weft_session_options *options, uint32_t batch, struct weft_session **session,
+		       struct weft_session_refusal *refusal)
+{
+	struct weft_model_info info;
+	int result = weft_model_info(model, &info);
+	bool fixed;
+
+	if (result)
+		return result;
+	/* A model file with a batch dimension of its own is evaluated with that. */
+	fixed = info.input_rank && info.input_dims[0] > 0;
+	for (;;) {
+		struct weft_graph_options graph_options = {.batch = fixed ? 0 : batch, .loss = WEFT_LOSS_NONE};
+		struct weft_session_options session_options = *options;
+		struct weft_graph *graph;
+
+		result = weft_model_graph(model, &graph_options, &graph);
+		if (result)
+			return result;
+		session_options.time_ratio = 0;
+		result = weft_session_new(device, graph, &session_options, session, refusal);
+		if (result != -ENOSPC || fixed || batch == 1)
+			return result;
+		batch /= 2;
+	}
+}
+
+/* Give the session's persistent values the contents that @source has. */
+static int take_values(struct weft_session *session, const struct weft_value_source *source)
+{
+	const struct weft_graph *graph = weft_session_graph(session);
+
+	for (weft_id id = 0; id < graph->values; id++) {
+		const struct weft_value *value = &graph->value[id];
+		size_t bytes;
+		void *data;
+		int result;
+
+		if (value->base != id || (value->kind != WEFT_VALUE_WEIGHT && value->kind != WEFT_VALUE_STATE))
+			continue;
+		bytes = weft_layout_elements(&value->layout) * accel_type_bytes(value->layout.type);
+		data = malloc(bytes ? bytes : 1);
+		if (!data)
+			return weft_fail(ENOMEM, "out of memory for the weights of '%s'", value->name);
+		result = source->read(source->user, value->name, data, bytes);
+		if (!result)
+			result = weft_session_write(session, value->name, data, bytes);
+		free(data);
+		if (result)
+			return result;
+	}
+	return 0;
+}
+
+/* Add one example's logits to the sums. */
+static void judge(const float *logit, uint32_t classes, int32_t label, uint64_t *right, double *loss)
+{
+	uint32_t best = 0;
+	double sum = 0;
+
+	for (uint32_t c = 1; c < classes; c++)
+		if (logit[c] > logit[best])
+			best = c;
+	for (uint32_t c = 0; c < classes; c++)
+		sum += exp((double)logit[c] - (double)logit[best]);
+	*loss += log(sum) + (double)logit[best] - (double)logit[label];
+	*right += best == (uint32_t)label;
+}
+
+static int run_batches(struct weft_feed *feed, const struct weft_value *output, struct weft_evaluation *evaluation)
+{
+	uint32_t classes = output->layout.dims[1];
+	uint64_t right = 0, examples = evaluation->examples;
+	double loss = 0;
+	size_t bytes = (size_t)feed->batch * classes * sizeof(float);
+	float *logits = malloc(bytes);
+	int result = logits ? 0 : weft_fail(ENOMEM, "out of memory");
+
+	for (uint64_t first = 0; first < examples && !result; first += feed->batch) {
+		/* The last batch is filled up with its first example, which then does not count. */
+		for (uint32_t i = 0; i < feed->batch; i++)
+			feed->index[i] = first + i < examples ? first + i : first;
+		result = weft_feed_fill(feed);
+		if (!result)
+			result = weft_session_step(feed->session);
+		if (!result)
+			result = weft_session_output(feed->session, output->name, logits, bytes);
+		for (uint32_t i = 0; i < feed->batch && first + i < examples && !result; i++) {
+			if (feed->labels[i] < 0 || (uint32_t)feed->labels[i] >= classes)
+				result = weft_fail(EINVAL,
+						   "label %d of example %llu is not one of the model's %u classes",
+						   feed->labels[i], (unsigned long long)(first + i), classes);
+			else
+				judge(logits + (size_t)i * classes, classes, feed->labels[i], &right, &loss);
+		}
+	}
+	free(logits);
+	evaluation->accuracy = (double)right / (double)examples;
+	evaluation->loss = loss / (double)examples;
+	return result;
+}
+
+static int evaluate(struct weft_session *session, struct weft_dataset *dataset, const struct weft_value_source *source,
+		    struct weft_evaluation *evaluation)
+{
+	const struct weft_graph *graph = weft_session_graph(session);
+	const struct weft_value *output;
+	struct weft_feed feed;
+	int result;
+
+	if (!graph->model_outputs)
+		return weft_fail(EINVAL, "the model has no output to evaluate");
+	output = &graph->value[graph->model_output[0]];
+	if (output->layout.rank != 2 || output->layout.type != WEFT_TYPE_F32 || output->layout.dims[0] != graph->batch)
+		return weft_fail(EINVAL,
+				 "the model's output '%s' is not a score for each example and class, so its accuracy "
+				 "is not defined",
+				 output->name);
+	result = source ? take_values(session, source) : 0;
+	if (!result)
+		result = weft_feed_init(&feed, session, dataset);
+	if (result)
+		return result;
+	result = run_batches(&feed, output, evaluation);
+	weft_feed_done(&feed);
+	if (!result)
+		result = weft_session_usage(session, &evaluation->usage);
+	evaluation->step_seconds = evaluation->usage.step_seconds;
+	return result;
+}
+
+int weft_evaluate(struct accel_device *device, const struct weft_model *model,
+		  const struct weft_session_options *options, struct weft_dataset *dataset, uint32_t batch,
+		  const struct weft_value_source *source, struct weft_evaluation *evaluation,
+		  struct weft_session_refusal *refusal)
+{
+	struct weft_dataset_info info;
+	struct weft_session *session;
+	int result;
+
+	memset(evaluation, 0, sizeof(*evaluation));
+	weft_dataset_info(dataset, &info);
+	evaluation->examples = info.examples;
+	result = new_session(device, model, options, batch, &session, refusal);
+	if (result)
+		return weft_fail_in(result, "evaluation");
+	result = evaluate(session, dataset, source, evaluation);
+	weft_session_free(session);
+	return result;
+}

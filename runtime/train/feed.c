@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include "feed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/graph.h"
+#include "weft/error.h"
+
+/* Does the value take images as the data set has them, and in which order of memory? */
+static int match_images(struct weft_feed *feed, const struct weft_value *value, const struct weft_dataset_info *info)
+{
+	const struct weft_layout *layout = &value->layout;
+	uint64_t elements = (uint64_t)info->channels * info->height * info->width;
+
+	if (layout->type != WEFT_TYPE_F32)
+		return weft_fail(EINVAL, "the model's input '%s' is not float32, which images are", value->name);
+	if (layout->rank == 4 && layout->dims[1] == info->channels && layout->dims[2] == info->height &&
+	    layout->dims[3] == info->width) {
+		feed->channels_last = info->channels > 1 && layout->strides[1] == 1;
+		return 0;
+	}
+	if (layout->rank != 4 && weft_layout_elements(layout) == feed->batch * elements) {
+		feed->channels_last = false;
+		return 0;
+	}
+	return weft_fail(EINVAL,
+			 "the model's input '%s' is of %u x %u x %u (channels, rows, columns), the images of data set "
+			 "%s are of %u x %u x %u",
+			 value->name, layout->rank > 1 ? layout->dims[1] : 1, layout->rank > 2 ? layout->dims[2] : 1,
+			 layout->rank > 3 ? layout->dims[3] : 1, info->name, info->channels, info->height, info->width);
+}
+
+static int match_labels(struct weft_feed *feed, const struct weft_graph *graph, const struct weft_dataset_info *info)
+{
+	const struct weft_value *output = graph->model_outputs ? &graph->value[graph->model_output[0]] : NULL;
+	const struct weft_value *label;
+	size_t bytes;
+	void *memory;
+	int result;
+
+	if (output && output->layout.rank == 2 && output->layout.dims[1] < info->classes)
+		return weft_fail(EINVAL, "the model's output '%s' has %u classes, data set %s has %u", output->name,
+				 output->layout.dims[1], info->name, info->classes);
+	if (graph->label == WEFT_NO_ID) {
+		feed->own_labels = calloc(feed->batch, sizeof(*feed->own_labels));
+		feed->labels = feed->own_labels;
+		return feed->labels ? 0 : weft_fail(ENOMEM, "out of memory");
+	}
+	label = &graph->value[graph->label];
+	result = weft_session_input(feed->session, label->name, &memory, &bytes);
+	if (result)
+		return result;
+	if (label->layout.type != WEFT_TYPE_I32 || bytes < feed->batch * sizeof(int32_t))
+		return weft_fail(EINVAL, "the model's label input '%s' does not take one class index for each example",
+				 label->name);
+	feed->labels = memory;
+	return 0;
+}
+
+int weft_feed_init(struct weft_feed *feed, struct weft_session *session, struct weft_dataset *dataset)
+{
+	const struct weft_graph *graph = weft_session_graph(session);
+	const struct weft_value *value;
+	struct weft_dataset_info info;
+	void *memory;
+	size_t bytes;
+	int result;
+
+	memset(feed, 0, sizeof(*feed));
+	feed->session = session;
+	feed->dataset = dataset;
+	feed->batch = graph->batch;
+	weft_dataset_info(dataset, &info);
+	if (!graph->inputs || !graph->batch)
+		return weft_fail(EINVAL,
+				 "the model has no input with a batch dimension, so no images can be fed to it");
+	value = &graph->value[graph->input[0]];
+	result = match_images(feed, value, &info);
+	if (result)
+		return result;
+	result = weft_session_input(session, value->name, &memory, &bytes);
+	if (result)
+		return result;
+	if (bytes < (uint64_t)feed->batch * info.channels * info.height * info.width * sizeof(float))
+		return weft_fail(EINVAL, "the model's input '%s' has room for %zu bytes, a batch of images is larger",
+				 value->name, bytes);
+	feed->images = memory;
+	result = match_labels(feed, graph, &info);
+	if (!result) {
+		feed->index = calloc(feed->batch, sizeof(*feed->index));
+		if (!feed->index)
+			result = weft_fail(ENOMEM, "out of memory");
+	}
+	if (result)
+		weft_feed_done(feed);
+	return result;
+}
+
+void weft_feed_done(struct weft_feed *feed)
+{
+	free(feed->own_labels);
+	free(feed->index);
+	memset(feed, 0, sizeof(*feed));
+}
+
+int weft_feed_fill(struct weft_feed *feed)
+{
+	return weft_dataset_read(feed->dataset, feed->index, feed->batch, feed->channels_last, feed->images,
+				 feed->labels);
+}

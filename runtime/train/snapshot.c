@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "snapshot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/graph.h"
+#include "weft/error.h"
+
+static int copy_value(struct weft_snapshot *snapshot, const struct weft_value *value, struct weft_session *session)
+{
+	struct weft_snapshot_value *copy = &snapshot->value[snapshot->values];
+
+	copy->bytes = weft_layout_elements(&value->layout) * accel_type_bytes(value->layout.type);
+	copy->name = strdup(value->name);
+	copy->data = malloc(copy->bytes ? copy->bytes : 1);
+	snapshot->values++;
+	if (!copy->name || !copy->data)
+		return weft_fail(ENOMEM, "out of memory for a copy of '%s'", value->name);
+	return weft_session_read(session, value->name, copy->data, copy->bytes);
+}
+
+int weft_snapshot_take(struct weft_snapshot *snapshot, const struct weft_model *model, struct weft_session *session)
+{
+	struct weft_graph_options options = {.batch = weft_session_graph(session)->batch, .loss = WEFT_LOSS_NONE};
+	struct weft_graph *graph;
+	int result = weft_model_graph(model, &options, &graph);
+
+	memset(snapshot, 0, sizeof(*snapshot));
+	if (result)
+		return result;
+	snapshot->value = calloc(graph->values ? graph->values : 1, sizeof(*snapshot->value));
+	if (!snapshot->value)
+		result = weft_fail(ENOMEM, "out of memory");
+	for (weft_id id = 0; id < graph->values && !result; id++) {
+		const struct weft_value *value = &graph->value[id];
+
+		if (value->base == id && (value->kind == WEFT_VALUE_WEIGHT || value->kind == WEFT_VALUE_STATE))
+			result = copy_value(snapshot, value, session);
+	}
+	weft_graph_free(graph);
+	if (result)
+		weft_snapshot_free(snapshot);
+	return result;
+}
+
+int weft_snapshot_read(void *user, const char *name, void *data, size_t bytes)
+{
+	const struct weft_snapshot *snapshot = user;
+
+	for (size_t i = 0; i < snapshot->values; i++) {
+		if (strcmp(snapshot->value[i].name, name))
+			continue;
+		if (snapshot->value[i].bytes != bytes)
+			return weft_fail(EINVAL, "'%s' has %zu bytes, %zu are expected", name, snapshot->value[i].bytes,
+					 bytes);
+		memcpy(data, snapshot->value[i].data, bytes);
+		return 0;
+	}
+	return weft_fail(ENOENT, "no value '%s' among the trained ones", name);
+}
+
+void weft_snapshot_free(struct weft_snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->values; i++) {
+		free(snapshot->value[i].name);
+		free(snapshot->value[i].data);
+	}
+	free(snapshot->value);
+	memset(snapshot, 0, sizeof(*snapshot));
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: MIT
+/* The training loop. */
+#include "weft/train.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "feed.h"
+#include "graph/graph.h"
+#include "snapshot.h"
+#include "state.h"
+#include "usage.h"
+#include "weft/error.h"
+
+struct run {
+	struct accel_device *device;
+	const struct weft_model *model;
+	const struct weft_train_options *options;
+	struct weft_train_result *result;
+	struct weft_dataset *train, *test;
+	uint64_t examples, epoch_steps;
+	struct weft_train_state state;
+	struct weft_train_progress progress;
+	struct weft_session *session;
+	struct weft_feed feed;
+	uint64_t session_steps; /* that this session has run */
+	double began;
+	char folder[512]; /* of the checkpoint */
+	bool temporary;	  /* the folder goes when the run ends */
+	bool saved;	  /* there is a checkpoint to continue from */
+	uint64_t saved_step;
+};
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static void in_folder(const struct run *run, const char *name, char path[600])
+{
+	snprintf(path, 600, "%s/%s", run->folder, name);
+}
+
+/* The folder for results, or one that lives as long as the run. */
+static int make_folder(struct run *run)
+{
+	const struct weft_train_options *options = run->options;
+	const char *parent = options->session.storage_dir ? options->session.storage_dir : getenv("TMPDIR");
+
+	if (options->out) {
+		if ((size_t)snprintf(run->folder, sizeof(run->folder), "%s", options->out) >= sizeof(run->folder))
+			return weft_fail(ENAMETOOLONG, "%.64s...: the path is too long", options->out);
+		if (mkdir(run->folder, 0777) && errno != EEXIST)
+			return weft_fail(errno, "%s: no directory for the results can be made there: %m", run->folder);
+		return 0;
+	}
+	if ((size_t)snprintf(run->folder, sizeof(run->folder), "%s/weft-train-XXXXXX",
+			     parent && *parent ? parent : "/tmp") >= sizeof(run->folder))
+		return weft_fail(ENAMETOOLONG, "%.64s...: the path is too long", parent);
+	if (!mkdtemp(run->folder))
+		return weft_fail(
+			errno,
+			"%s: no temporary directory for checkpoints: %m; set TMPDIR, or give a directory for results",
+			run->folder);
+	run->temporary = true;
+	return 0;
+}
+
+static int save(struct run *run)
+{
+	char *note = weft_train_state_write(run->options, &run->state);
+	char path[600];
+	int result;
+
+	if (!note)
+		return weft_fail(ENOMEM, "out of memory");
+	in_folder(run, "checkpoint", path);
+	result = weft_session_save(run->session, path, note, strlen(note));
+	free(note);
+	if (result)
+		return weft_fail_in(result, "checkpoint %s", path);
+	run->saved = true;
+	run->saved_step = run->progress.step;
+	return 0;
+}
+
+static int load(struct run *run, bool with_state)
+{
+	size_t bytes = 0;
+	void *note = NULL;
+	char path[600];
+	int result;
+
+	in_folder(run, "checkpoint", path);
+	result = weft_session_load(run->session, path, &note, &bytes);
+	if (!result && with_state)
+		result = weft_train_state_read(note, bytes, run->options, &run->state);
+	free(note);
+	return result ? weft_fail_in(result, "checkpoint %s", path) : 0;
+}
+
+static int open_session(struct run *run)
+{
+	const struct weft_train_options *options = run->options;
+	struct weft_graph_options graph_options = {
+		.batch = options->batch,
+		.training = true,
+		.loss = options->loss,
+		.optimizer = options->optimizer,
+	};
+	struct weft_graph *graph;
+	int result = weft_model_graph(run->model, &graph_options, &graph);
+
+	if (result)
+		return result;
+	result = weft_session_new(run->device, graph, &options->session, &run->session, &run->result->refusal);
+	if (result) {
+		run->session = NULL;
+		return result;
+	}
+	run->session_steps = 0;
+	result = weft_session_hyper(run->session, options->hyper);
+	if (!result)
+		result = weft_feed_init(&run->feed, run->session, run->train);
+	return result;
+}
+
+static int close_session(struct run *run)
+{
+	struct weft_session_usage usage;
+	int result = weft_session_usage(run->session, &usage);
+
+	if (!result)
+		weft_usage_add(&run->result->usage, &usage, run->progress.run_steps - run->session_steps,
+			       run->session_steps);
+	weft_feed_done(&run->feed);
+	weft_session_free(run->session);
+	run->session = NULL;
+	return result;
+}
+
+static int start(struct run *run)
+{
+	const struct weft_train_options *options = run->options;
+	struct weft_dataset_info info;
+	char path[600];
+	int result = weft_dataset_open(options->data, WEFT_SPLIT_TRAIN, &run->train);
+
+	if (!result)
+		result = weft_dataset_open(options->data, WEFT_SPLIT_TEST, &run->test);
+	if (result)
+		return result;
+	weft_dataset_info(run->train, &info);
+	run->examples = info.examples;
+	run->epoch_steps = options->batch ? info.examples / options->batch : 0;
+	if (!run->epoch_steps)
+		return weft_fail(EINVAL, "a batch of %u, but data set %s has %llu training examples", options->batch,
+				 info.name, (unsigned long long)info.examples);
+	result = open_session(run);
+	if (!result)
+		result = make_folder(run);
+	if (result)
+		return result;
+	in_folder(run, "checkpoint", path);
+	if (options->resume) {
+		if (!access(path, F_OK)) {
+			result = load(run, true);
+			run->saved = true;
+		} else if (options->observer.note) {
+			options->observer.note(options->observer.user,
+					       "no checkpoint yet: training starts from the beginning");
+		}
+	}
+	if (!result && (run->state.epoch_step >= run->epoch_steps || run->state.epoch > options->epochs))
+		result = weft_fail(EINVAL,
+				   "%s: the checkpoint is of %u epochs and %llu steps, beyond the %u epochs of %llu "
+				   "steps asked for",
+				   path, run->state.epoch, (unsigned long long)run->state.epoch_step, options->epochs,
+				   (unsigned long long)run->epoch_steps);
+	if (!result && options->out) {
+		/* At the end of an epoch its evaluation may be missing, and is made again. */
+		bool boundary = run->state.epoch && !run->state.epoch_step;
+
+		in_folder(run, "metrics.jsonl", path);
+		result = weft_metrics_trim(path, run->state.epoch - boundary);
+	}
+	run->progress.step = run->state.epoch * run->epoch_steps + run->state.epoch_step;
+	run->saved_step = run->progress.step;
+	return result;
+}
+
+static int not_a_number(const struct run *run, float loss)
+{
+	char rest[700] = "";
+
+	if (run->saved && run->options->out)
+		snprintf(rest, sizeof(rest), "; %s/checkpoint holds step %llu", run->folder,
+			 (unsigned long long)run->saved_step);
+	return weft_fail(EDOM,
+			 "step %llu (epoch %u): the loss is %f. Try a lower learning rate (it is %g), or look for "
+			 "values out of range in the data%s",
+			 (unsigned long long)run->progress.step + 1, run->state.epoch + 1, (double)loss,
+			 (double)run->options->hyper[WEFT_HYPER_LR], rest);
+}
+
+static int step(struct run *run)
+{
+	const struct weft_train_options *options = run->options;
+	const struct weft_graph *graph = weft_session_graph(run->session);
+	struct weft_shuffle shuffle = {run->examples, options->session.seed, run->state.epoch};
+	/* The second step: caches are warm then. */
+	uint64_t left = (uint64_t)options->epochs * run->epoch_steps - run->progress.step;
+	bool traced = options->observer.traced && run->progress.run_steps == (run->progress.run_steps + left > 1);
+	uint64_t first = run->state.epoch_step * options->batch;
+	float loss;
+	int result;
+
+	for (uint32_t i = 0; i < options->batch; i++)
+		run->feed.index[i] = weft_shuffle_at(&shuffle, first + i);
+	result = weft_feed_fill(&run->feed);
+	if (!result && traced)
+		result = weft_session_trace(run->session, true);
+	if (!result)
+		result = weft_session_step(run->session);
+	if (!result)
+		result = weft_session_output(run->session, graph->value[graph->loss].name, &loss, sizeof(loss));
+	if (result)
+		return weft_fail_in(result, "step %llu", (unsigned long long)run->progress.step + 1);
+	if (!isfinite(loss))
+		return not_a_number(run, loss);
+	run->session_steps++;
+	run->state.epoch_step++;
+	run->state.loss_sum += (double)loss;
+	run->progress.epoch = run->state.epoch;
+	run->progress.step++;
+	run->progress.run_steps++;
+	run->progress.epoch_step = run->state.epoch_step;
+	run->progress.loss = loss;
+	run->progress.epoch_loss = run->state.loss_sum / (double)run->state.epoch_step;
+	run->progress.seconds = now() - run->began;
+	if (traced) {
+		result = options->observer.traced(options->observer.user, run->session);
+		if (!result)
+			result = weft_session_trace(run->session, false);
+	}
+	if (!result && options->observer.step)
+		options->observer.step(options->observer.user, &run->progress);
+	return result;
+}
+
+/* Steps to the end of the epoch; result->stopped where asked to stop before. */
+static int steps(struct run *run)
+{
+	const struct weft_train_options *options = run->options;
+
+	while (run->state.epoch_step < run->epoch_steps) {
+		int result = step(run);
+
+		if (result)
+			return result;
+		if (options->stop && *options->stop && run->state.epoch_step < run->epoch_steps) {
+			run->result->stopped = true;
+			return options->out ? save(run) : 0;
+		}
+		if (options->out && options->checkpoint_every && run->state.epoch_step < run->epoch_steps &&
+		    run->progress.step % options->checkpoint_every == 0) {
+			result = save(run);
+			if (result)
+				return result;
+		}
+	}
+	run->state.last_loss = run->state.loss_sum / (double)run->epoch_steps;
+	run->state.loss_sum = 0;
+	run->state.epoch_step = 0;
+	run->state.epoch++;
+	return options->out || run->state.epoch < options->epochs ? save(run) : 0;
+}
+
+static int read_session(void *user, const char *name, void *data, size_t bytes)
+{
+	return weft_session_read(user, name, data, bytes);
+}
+
+static int save_models(struct run *run)
+{
+	char path[600];
+	int result;
+
+	in_folder(run, "model.onnx", path);
+	result = weft_model_save_onnx(run->model, path, read_session, run->session);
+	if (!result) {
+		in_folder(run, "model.safetensors", path);
+		result = weft_model_save_safetensors(run->model, path, read_session, run->session);
+	}
+	return result;
+}
+
+/* With the epoch's weights in the session: results to disk, then its evaluation in place of the session. */
+static int finish_epoch(struct run *run)
+{
+	const struct weft_train_options *options = run->options;
+	struct weft_session_refusal refusal;
+	struct weft_snapshot snapshot = {0};
+	struct weft_evaluation evaluation;
+	char path[600];
+	int result = weft_session_digest(run->session, run->result->weights_sha256);
+
+	if (!result && options->out && run->state.epoch == options->epochs)
+		result = save_models(run);
+	if (!result)
+		result = weft_snapshot_take(&snapshot, run->model, run->session);
+	if (!result)
+		result = close_session(run);
+	if (!result) {
+		struct weft_value_source source = {weft_snapshot_read, &snapshot};
+
+		result = weft_evaluate(run->device, run->model, &options->session, run->test, options->batch, &source,
+				       &evaluation, &refusal);
+		if (result == -ENOSPC)
+			run->result->refusal = refusal;
+	}
+	weft_snapshot_free(&snapshot);
+	if (result)
+		return result;
+	weft_usage_peaks(&run->result->usage, &evaluation.usage);
+	run->progress.epoch = run->state.epoch;
+	run->progress.epoch_loss = run->state.last_loss;
+	run->progress.test_accuracy = evaluation.accuracy;
+	run->progress.test_loss = evaluation.loss;
+	run->progress.seconds = now() - run->began;
+	if (options->out) {
+		in_folder(run, "metrics.jsonl", path);
+		result = weft_metrics_append(path, &run->progress);
+	}
+	if (!result && options->observer.epoch)
+		options->observer.epoch(options->observer.user, &run->progress);
+	return result;
+}
+
+static int epochs(struct run *run)
+{
+	const struct weft_train_options *options = run->options;
+	bool resumed_at_end = run->state.epoch && !run->state.epoch_step;
+	int result;
+
+	do {
+		if (!run->session) {
+			result = open_session(run);
+			if (!result)
+				result = load(run, false);
+			if (result)
+				return result;
+		}
+		if (!resumed_at_end) {
+			result = steps(run);
+			if (result)
+				return result;
+			if (run->result->stopped)
+				return weft_session_digest(run->session, run->result->weights_sha256);
+		}
+		resumed_at_end = false;
+		result = finish_epoch(run);
+		if (result)
+			return result;
+	} while (run->state.epoch < options->epochs);
+	return 0;
+}
+
+static void finish(struct run *run)
+{
+	if (run->session)
+		close_session(run);
+	weft_dataset_close(run->train);
+	weft_dataset_close(run->test);
+	if (run->temporary) {
+		char path[600];
+
+		in_folder(run, "checkpoint", path);
+		unlink(path);
+		rmdir(run->folder);
+	}
+}
+
+int weft_train(struct accel_device *device, const struct weft_model *model, const struct weft_train_options *options,
+	       struct weft_train_result *result)
+{
+	struct run run = {.device = device, .model = model, .options = options, .result = result, .began = now()};
+	int status;
+
+	memset(result, 0, sizeof(*result));
+	if (!options->epochs)
+		return weft_fail(EINVAL, "0 epochs were asked for; at least 1 is needed");
+	run.progress.epochs = options->epochs;
+	run.progress.batch = options->batch;
+	run.progress.test_accuracy = run.progress.test_loss = NAN;
+	status = start(&run);
+	run.progress.epoch_steps = run.epoch_steps;
+	if (!status)
+		status = epochs(&run);
+	result->test_accuracy = run.progress.test_accuracy;
+	result->final_loss = run.state.epoch_step ? run.progress.epoch_loss : run.state.last_loss;
+	result->steps = run.progress.step;
+	finish(&run);
+	return status;
+}
