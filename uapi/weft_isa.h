@@ -170,7 +170,12 @@ enum weft_activation {
  * constants.  The order does not depend on threads, vector width or placement.
  * Splitting the reduced index at a multiple of the block length under
  * WEFT_F_ACCUMULATE gives the same bits, as does splitting any index that is
- * not reduced.  RELU is 0 > x ? 0 : x; CLIP is v = alpha > x ? alpha : x, then
+ * not reduced.  Operations that name WEFT_SUM_REDUCE round each term to f32
+ * and add the terms of a block to WEFT_SUM_PARTIALS sums, term i of the block
+ * to partial i mod WEFT_SUM_PARTIALS, each from +0 and in ascending order; a
+ * tree then adds partial j + 8 to partial j (j < 8), j + 4 to j (j < 4), 2 to
+ * 0 and 3 to 1, and 1 to 0.  The bits of a NaN are not defined.
+ * RELU is 0 > x ? 0 : x; CLIP is v = alpha > x ? alpha : x, then
  * beta < v ? beta : v; both keep NaN.
  */
 enum weft_op {
@@ -319,6 +324,8 @@ enum weft_op {
 #define WEFT_SUM_CONV 512
 #define WEFT_SUM_CONV_WEIGHT 512
 #define WEFT_SUM_REDUCE 256
+/** Interleaved partial sums of a WEFT_SUM_REDUCE block. */
+#define WEFT_SUM_PARTIALS 16
 
 /** The sum starts from the output's present value (MATMUL, CONV_*, REDUCE with SUM, BINARY with ADD is plain). */
 #define WEFT_F_ACCUMULATE (1u << 0)
