@@ -37,6 +37,35 @@ enum weft_fault WEFT_KERNEL(weft_matmul)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_conv_fwd)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_conv_bwd_data)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_conv_bwd_weight)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_copy)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_fill)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_maxpool_fwd)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_maxpool_bwd)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_avgpool_fwd)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_avgpool_bwd)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_norm_stats)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_norm_apply)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_norm_bwd_stats)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_norm_bwd_apply)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_softmax_fwd)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_softmax_bwd)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_xent_fwd)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_xent_bwd)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_unary)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_unary_bwd)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_binary)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_where)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_cast)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_reduce)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_argreduce)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_gather)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_scatter_add)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_iota)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_sgd)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_adam)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_lerp)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_random)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_dropout)(WEFT_KERNEL_ARGUMENTS);
 
 #endif /* WEFT_KERNEL_ISA */
 #endif /* WEFT_ENGINE_KERNELS_H */

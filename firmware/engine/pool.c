@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/* MAXPOOL and AVGPOOL, forward and backward, on [N, H, W, C]. */
+#include "iterate.h"
+#include "kernels.h"
+#include "real.h"
+
+#define EACH _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++)
+/* Channels worked on together. */
+#define CHANNELS 128
+
+/* An image tensor: element strides in bytes. */
+struct image {
+	char *base;
+	ptrdiff_t n, h, w, c;
+};
+
+struct pool {
+	struct image x, y, index; /* x is the larger image, y the smaller one, in both directions */
+	unsigned int batch, height, width, channels, out_height, out_width;
+	unsigned int kernel[2], stride[2], dilation[2], pad[2], pad_end[2];
+	bool count_pad;
+	unsigned int rows_per_piece, pieces_per_image, slices;
+	uint64_t bad_value; /* an index out of range, plus one */
+};
+
+static struct image image(const struct weft_tensor *t, void *at)
+{
+	ptrdiff_t bytes = weft_element_bytes(t->type);
+
+	return (struct image){at, t->strides[0] * bytes, t->strides[1] * bytes, t->strides[2] * bytes,
+			      t->strides[3] * bytes};
+}
+
+static char *pixel(const struct image *image, size_t n, size_t h, size_t w, size_t c)
+{
+	return image->base + (ptrdiff_t)n * image->n + (ptrdiff_t)h * image->h + (ptrdiff_t)w * image->w +
+	       (ptrdiff_t)c * image->c;
+}
+
+static void describe(struct pool *p, const struct weft_cmd *command, const struct weft_tensor *large, void *large_at,
+		     const struct weft_tensor *small, void *small_at)
+{
+	const union weft_params *params = &command->params;
+
+	p->x = image(large, large_at);
+	p->y = image(small, small_at);
+	p->batch = large->dims[0];
+	p->height = large->dims[1];
+	p->width = large->dims[2];
+	p->channels = large->dims[3];
+	p->out_height = small->dims[1];
+	p->out_width = small->dims[2];
+	for (int i = 0; i < 2; i++) {
+		p->kernel[i] = params->pool.kernel[i];
+		p->stride[i] = params->pool.stride[i];
+		p->dilation[i] = params->pool.dilation[i] ? params->pool.dilation[i] : 1;
+		p->pad[i] = params->pool.pad[i];
+		p->pad_end[i] = params->pool.pad_end[i];
+	}
+	p->count_pad = params->pool.count_pad;
+}
+
+/* The taps of one window along one axis that lie in the image: [first, end), tap 0 at @origin. */
+struct span {
+	int64_t origin;
+	unsigned int first, end;
+	unsigned int padded; /* taps inside the image and its padding */
+};
+
+static struct span span(const struct pool *p, int axis, unsigned int out)
+{
+	int64_t extent = axis ? p->width : p->height;
+	int64_t step = p->dilation[axis], taps = p->kernel[axis];
+	struct span s = {.origin = (int64_t)out * p->stride[axis] - p->pad[axis]};
+	int64_t first = s.origin < 0 ? (-s.origin + step - 1) / step : 0;
+	int64_t end = s.origin < extent ? (extent - 1 - s.origin) / step + 1 : 0;
+	int64_t all = (extent + p->pad_end[axis] - 1 - s.origin) / step + 1;
+
+	end = end > taps ? taps : end;
+	s.end = (unsigned int)(end > first ? end : first < taps ? first : taps);
+	s.first = (unsigned int)(first < taps ? first : taps);
+	s.padded = (unsigned int)(all < taps ? (all > 0 ? all : 0) : taps);
+	return s;
+}
+
+/* Channels [c, c + n) of a pixel, dense: in place or through @buffer. */
+static const float *load(const struct image *image, const char *at, size_t n, float *buffer)
+{
+	if (image->c == sizeof(float))
+		return (const float *)at;
+	for (size_t i = 0; i < n; i++)
+		buffer[i] = *(const float *)(at + (ptrdiff_t)i * image->c);
+	return buffer;
+}
+
+static void store(const struct image *image, char *at, size_t n, const float *from)
+{
+	for (size_t i = 0; i < n; i++)
+		*(float *)(at + (ptrdiff_t)i * image->c) = from[i];
+}
+
+static void max_window(const struct pool *p, size_t image_number, struct span sh, struct span sw, size_t c, size_t n,
+		       float *best, int32_t *index)
+{
+	float buffer[CHANNELS];
+	bool first = true;
+
+	for (unsigned int kh = sh.first; kh < sh.end; kh++)
+		for (unsigned int kw = sw.first; kw < sw.end; kw++) {
+			const char *at = pixel(&p->x, image_number, (size_t)(sh.origin + (int64_t)kh * p->dilation[0]),
+					       (size_t)(sw.origin + (int64_t)kw * p->dilation[1]), c);
+			const float *x = load(&p->x, at, n, buffer);
+			int32_t tap = (int32_t)(kh * p->kernel[1] + kw);
+
+			if (first) {
+				EACH
+				{
+					best[i] = x[i];
+					index[i] = tap;
+				}
+				first = false;
+				continue;
+			}
+			EACH
+			{
+				const float v = x[i], b = best[i];
+				/* A NaN wins over all but an earlier one. */
+				const int take = !(v <= b) & (b == b);
+				best[i] = take ? v : b;
+				index[i] = take ? tap : index[i];
+			}
+		}
+	if (first)
+		for (size_t i = 0; i < n; i++) {
+			best[i] = -INFINITY;
+			index[i] = 0;
+		}
+}
+
+static void store_index(const struct image *image, char *at, size_t n, const int32_t *index)
+{
+	if (image->c == 1)
+		for (size_t i = 0; i < n; i++)
+			((uint8_t *)at)[i] = (uint8_t)index[i];
+	else
+		for (size_t i = 0; i < n; i++)
+			*(uint8_t *)(at + (ptrdiff_t)i * image->c) = (uint8_t)index[i];
+}
+
+/* Output rows [first, end) of one image. */
+static void forward_rows(const struct pool *p, unsigned int piece, unsigned int *image_number, unsigned int *first,
+			 unsigned int *end)
+{
+	*image_number = piece / p->pieces_per_image;
+	*first = piece % p->pieces_per_image * p->rows_per_piece;
+	*end = p->out_height - *first < p->rows_per_piece ? p->out_height : *first + p->rows_per_piece;
+}
+
+static void max_piece(void *argument, unsigned int piece, unsigned int lane)
+{
+	const struct pool *p = argument;
+	unsigned int b, first, end;
+
+	(void)lane;
+	forward_rows(p, piece, &b, &first, &end);
+	for (unsigned int oh = first; oh < end; oh++) {
+		struct span sh = span(p, 0, oh);
+
+		for (unsigned int ow = 0; ow < p->out_width; ow++) {
+			struct span sw = span(p, 1, ow);
+
+			for (size_t c = 0; c < p->channels; c += CHANNELS) {
+				size_t n = p->channels - c < CHANNELS ? p->channels - c : CHANNELS;
+				float best[CHANNELS];
+				int32_t index[CHANNELS];
+
+				max_window(p, b, sh, sw, c, n, best, index);
+				store(&p->y, pixel(&p->y, b, oh, ow, c), n, best);
+				if (p->index.base)
+					store_index(&p->index, pixel(&p->index, b, oh, ow, c), n, index);
+			}
+		}
+	}
+}
+
+static void average_piece(void *argument, unsigned int piece, unsigned int lane)
+{
+	const struct pool *p = argument;
+	unsigned int b, first, end;
+
+	(void)lane;
+	forward_rows(p, piece, &b, &first, &end);
+	for (unsigned int oh = first; oh < end; oh++) {
+		struct span sh = span(p, 0, oh);
+
+		for (unsigned int ow = 0; ow < p->out_width; ow++) {
+			struct span sw = span(p, 1, ow);
+			float count = p->count_pad ? (float)sh.padded * (float)sw.padded
+						   : (float)(sh.end - sh.first) * (float)(sw.end - sw.first);
+
+			for (size_t c = 0; c < p->channels; c += CHANNELS) {
+				size_t n = p->channels - c < CHANNELS ? p->channels - c : CHANNELS;
+				float sum[CHANNELS], buffer[CHANNELS];
+
+				for (size_t i = 0; i < n; i++)
+					sum[i] = 0.0f;
+				for (unsigned int kh = sh.first; kh < sh.end; kh++)
+					for (unsigned int kw = sw.first; kw < sw.end; kw++) {
+						const char *at = pixel(
+							&p->x, b, (size_t)(sh.origin + (int64_t)kh * p->dilation[0]),
+							(size_t)(sw.origin + (int64_t)kw * p->dilation[1]), c);
+						const float *x = load(&p->x, at, n, buffer);
+
+						EACH
+						{
+							sum[i] += x[i];
+						}
+					}
+				for (size_t i = 0; i < n; i++)
+					sum[i] = count > 0.0f ? sum[i] / count : 0.0f;
+				store(&p->y, pixel(&p->y, b, oh, ow, c), n, sum);
+			}
+		}
+	}
+}
+
+static void run_forward(struct pool *p, struct weft_engine_unit *unit, weft_piece piece)
+{
+	unsigned int lanes = weft_engine_unit_lanes(unit);
+
+	/* Large images are cut into bands of rows. */
+	p->rows_per_piece = p->out_height;
+	if (lanes > 1 && p->batch < 4 * lanes && p->out_height > 1)
+		p->rows_per_piece = (p->out_height + 3) / 4;
+	p->pieces_per_image = p->out_height ? (p->out_height + p->rows_per_piece - 1) / p->rows_per_piece : 0;
+	weft_engine_parallel(unit, p->batch * p->pieces_per_image, piece, p);
+}
+
+enum weft_fault WEFT_KERNEL(weft_maxpool_fwd)(WEFT_KERNEL_ARGUMENTS)
+{
+	struct pool p = {0};
+
+	(void)fault;
+	describe(&p, command, &command->operand[0], pointer[0], &command->operand[1], pointer[1]);
+	if (command->operands > 2 && pointer[2])
+		p.index = image(&command->operand[2], pointer[2]);
+	run_forward(&p, unit, max_piece);
+	return WEFT_FAULT_NONE;
+}
+
+enum weft_fault WEFT_KERNEL(weft_avgpool_fwd)(WEFT_KERNEL_ARGUMENTS)
+{
+	struct pool p = {0};
+
+	(void)fault;
+	describe(&p, command, &command->operand[0], pointer[0], &command->operand[1], pointer[1]);
+	run_forward(&p, unit, average_piece);
+	return WEFT_FAULT_NONE;
+}
+
+/*
+ * Backward: windows may overlap, so one lane does all windows of its channels of
+ * an image, in ascending order.
+ */
+
+static void clear_slice(const struct pool *p, size_t b, size_t c, size_t n)
+{
+	for (size_t h = 0; h < p->height; h++)
+		for (size_t w = 0; w < p->width; w++) {
+			char *at = pixel(&p->x, b, h, w, c);
+
+			if (p->x.c == sizeof(float))
+				memset(at, 0, n * sizeof(float));
+			else
+				for (size_t i = 0; i < n; i++)
+					*(float *)(at + (ptrdiff_t)i * p->x.c) = 0.0f;
+		}
+}
+
+static void slice(const struct pool *p, unsigned int piece, size_t *b, size_t *c, size_t *n)
+{
+	*b = piece / p->slices;
+	*c = (size_t)(piece % p->slices) * CHANNELS;
+	*n = p->channels - *c < CHANNELS ? p->channels - *c : CHANNELS;
+}
+
+/* dx[tap] += index == tap ? dy : 0, for the channels of one window. */
+static void max_scatter(const struct pool *p, size_t b, struct span sh, struct span sw, size_t c, size_t n,
+			const float *dy, const int32_t *index)
+{
+	for (unsigned int kh = sh.first; kh < sh.end; kh++)
+		for (unsigned int kw = sw.first; kw < sw.end; kw++) {
+			char *at = pixel(&p->x, b, (size_t)(sh.origin + (int64_t)kh * p->dilation[0]),
+					 (size_t)(sw.origin + (int64_t)kw * p->dilation[1]), c);
+			int32_t tap = (int32_t)(kh * p->kernel[1] + kw);
+
+			if (p->x.c == sizeof(float)) {
+				float *dx = (float *)at;
+
+				EACH
+				{
+					const float g = dy[i];
+					dx[i] += index[i] == tap ? g : 0.0f;
+				}
+			} else {
+				for (size_t i = 0; i < n; i++)
+					if (index[i] == tap)
+						*(float *)(at + (ptrdiff_t)i * p->x.c) += dy[i];
+			}
+		}
+}
+
+static void max_backward_piece(void *argument, unsigned int piece, unsigned int lane)
+{
+	struct pool *p = argument;
+	int32_t taps = (int32_t)(p->kernel[0] * p->kernel[1]);
+	size_t b, c, n;
+
+	(void)lane;
+	slice(p, piece, &b, &c, &n);
+	clear_slice(p, b, c, n);
+	for (unsigned int oh = 0; oh < p->out_height; oh++) {
+		struct span sh = span(p, 0, oh);
+
+		for (unsigned int ow = 0; ow < p->out_width; ow++) {
+			const uint8_t *from = (const uint8_t *)pixel(&p->index, b, oh, ow, c);
+			float buffer[CHANNELS];
+			const float *dy = load(&p->y, pixel(&p->y, b, oh, ow, c), n, buffer);
+			int32_t index[CHANNELS], bad = -1;
+
+			for (size_t i = 0; i < n; i++) {
+				index[i] = from[(ptrdiff_t)i * p->index.c];
+				bad = index[i] >= taps ? index[i] : bad;
+			}
+			if (bad >= 0)
+				__atomic_store_n(&p->bad_value, (uint64_t)bad + 1, __ATOMIC_RELAXED);
+			max_scatter(p, b, sh, span(p, 1, ow), c, n, dy, index);
+		}
+	}
+}
+
+static void average_backward_piece(void *argument, unsigned int piece, unsigned int lane)
+{
+	const struct pool *p = argument;
+	size_t b, c, n;
+
+	(void)lane;
+	slice(p, piece, &b, &c, &n);
+	clear_slice(p, b, c, n);
+	for (unsigned int oh = 0; oh < p->out_height; oh++) {
+		struct span sh = span(p, 0, oh);
+
+		for (unsigned int ow = 0; ow < p->out_width; ow++) {
+			struct span sw = span(p, 1, ow);
+			float count = p->count_pad ? (float)sh.padded * (float)sw.padded
+						   : (float)(sh.end - sh.first) * (float)(sw.end - sw.first);
+			float buffer[CHANNELS], share[CHANNELS];
+			const float *dy = load(&p->y, pixel(&p->y, b, oh, ow, c), n, buffer);
+
+			for (size_t i = 0; i < n; i++)
+				share[i] = dy[i] / count;
+			for (unsigned int kh = sh.first; kh < sh.end; kh++)
+				for (unsigned int kw = sw.first; kw < sw.end; kw++) {
+					char *at = pixel(&p->x, b, (size_t)(sh.origin + (int64_t)kh * p->dilation[0]),
+							 (size_t)(sw.origin + (int64_t)kw * p->dilation[1]), c);
+					float *dx = (float *)at;
+
+					if (p->x.c == sizeof(float)) {
+						EACH
+						{
+							dx[i] += share[i];
+						}
+					} else {
+						for (size_t i = 0; i < n; i++)
+							*(float *)(at + (ptrdiff_t)i * p->x.c) += share[i];
+					}
+				}
+		}
+	}
+}
+
+enum weft_fault WEFT_KERNEL(weft_maxpool_bwd)(WEFT_KERNEL_ARGUMENTS)
+{
+	struct pool p = {0};
+
+	describe(&p, command, &command->operand[2], pointer[2], &command->operand[0], pointer[0]);
+	p.index = image(&command->operand[1], pointer[1]);
+	p.slices = (p.channels + CHANNELS - 1) / CHANNELS;
+	weft_engine_parallel(unit, p.batch * p.slices, max_backward_piece, &p);
+	if (p.bad_value) {
+		fault->operand = 1;
+		fault->address = p.bad_value - 1;
+		return WEFT_FAULT_VALUE;
+	}
+	return WEFT_FAULT_NONE;
+}
+
+enum weft_fault WEFT_KERNEL(weft_avgpool_bwd)(WEFT_KERNEL_ARGUMENTS)
+{
+	struct pool p = {0};
+
+	(void)fault;
+	describe(&p, command, &command->operand[1], pointer[1], &command->operand[0], pointer[0]);
+	p.slices = (p.channels + CHANNELS - 1) / CHANNELS;
+	weft_engine_parallel(unit, p.batch * p.slices, average_backward_piece, &p);
+	return WEFT_FAULT_NONE;
+}
