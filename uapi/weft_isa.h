@@ -167,7 +167,8 @@ enum weft_activation {
  * WEFT_F_ACCUMULATE; bias is added to the total, then the activation applies.
  * Where an operation has a scale, each block sum is multiplied by it (and
  * rounded) before it joins the total.  Block lengths are the WEFT_SUM_*
- * constants.  The order does not depend on threads, vector width or placement.
+ * constants; a block none of whose terms takes part adds nothing.  The order
+ * does not depend on threads, vector width or placement.
  * Splitting the reduced index at a multiple of the block length under
  * WEFT_F_ACCUMULATE gives the same bits, as does splitting any index that is
  * not reduced.  Operations that name WEFT_SUM_REDUCE round each term to f32
@@ -199,20 +200,23 @@ enum weft_op {
 	/**
 	 * CONV_FWD: X [N,H,W,C], W [KH,KW,C/G,OC], [bias OC] -> Y [N,OH,OW,OC].
 	 * Innermost stride 1 for all.  Sum over (kh, kw, c), cut every
-	 * WEFT_SUM_CONV terms of that index.  Padding counts as elements of value +0.
+	 * WEFT_SUM_CONV terms of that index.  Taps in the padding take no part
+	 * (but their terms count for the cuts).
 	 */
 	WEFT_OP_CONV_FWD = 0x11,
 	/**
 	 * CONV_BWD_DATA: DY [N,OH,OW,OC], W, [bias C] -> DX [N,H,W,C].  Sum over
 	 * (kh, kw, oc), oc counted in its group and cut every WEFT_SUM_CONV terms
-	 * of that index.  A tap that falls between two strides takes no part
-	 * (but its terms count for the cuts); one that falls outside DY meets
-	 * elements of value +0.  With a bias it is ConvTranspose.
+	 * of that index.  A tap that falls between two strides or outside DY
+	 * takes no part (but its terms count for the cuts).  With a bias it is
+	 * ConvTranspose.
 	 */
 	WEFT_OP_CONV_BWD_DATA = 0x12,
 	/**
-	 * CONV_BWD_WEIGHT: X, DY -> DW.  Sum over (n, oh, ow); padding counts as
-	 * elements of value +0.  No block spans two samples: where OW is less than
+	 * CONV_BWD_WEIGHT: X, DY -> DW.  Sum over (n, oh, ow).  Positions whose
+	 * tap is in the padding take no part; where C/G is less than
+	 * WEFT_CONV_WEIGHT_PADDED they do, as elements of value +0 (the
+	 * difference shows only where DY is infinite or NaN).  No block spans two samples: where OW is less than
 	 * WEFT_SUM_CONV_WEIGHT, each sample is cut every
 	 * WEFT_SUM_CONV_WEIGHT / OW rows (rounded down), else each row is cut every
 	 * WEFT_SUM_CONV_WEIGHT columns.  So any split of the batch under
@@ -323,6 +327,8 @@ enum weft_op {
 #define WEFT_SUM_MATMUL 512
 #define WEFT_SUM_CONV 512
 #define WEFT_SUM_CONV_WEIGHT 512
+/* Below so many channels of a group, CONV_BWD_WEIGHT multiplies by padding. */
+#define WEFT_CONV_WEIGHT_PADDED 16
 #define WEFT_SUM_REDUCE 256
 /** Interleaved partial sums of a WEFT_SUM_REDUCE block. */
 #define WEFT_SUM_PARTIALS 16

@@ -6,8 +6,10 @@
  * column form and a packed panel of DY.
  *
  * A piece is some taps and channels by some columns of DW, over all samples.
- * Where taps reach into the padding, X's part of the block is copied into local
- * memory with its border of zeros; where that does not fit, it is gathered tap by tap.
+ * With many channels each tap has its own part of the block, the positions at
+ * which it is inside X, which is read in place.  With few, the taps of a row
+ * share tiles: X's part of the block is copied into local memory with a border
+ * of zeros or, where that does not fit, gathered tap by tap.
  */
 #include "conv.h"
 
@@ -82,20 +84,17 @@ static void choose_mode(struct division *d)
 	uint64_t pixels = box_pixels(d);
 	bool dense = c->params->conv.dilation[1] == 1;
 
-	if (always_inside(d, 0) && always_inside(d, 1)) {
+	if (c->channels >= WEFT_CONV_WEIGHT_PADDED) {
+		d->mode = MODE_DIRECT;
+	} else if (always_inside(d, 0) && always_inside(d, 1)) {
 		d->mode = MODE_DIRECT;
 		d->merged = dense && d->groups == 1 && c->xt->strides[2] == (int32_t)c->channels;
-	} else if (pixels * weft_min(c->channels, 2 * WEFT_TILE_ROWS) <= AREA) {
+	} else if (pixels * c->channels <= AREA) {
 		d->mode = MODE_BOX;
-		d->channels = weft_min(d->channels, (uint32_t)(AREA / pixels));
-		d->merged = dense && d->channels == c->channels;
+		d->merged = dense;
 	} else {
 		d->mode = MODE_GATHER;
-		d->channels = weft_min(d->channels, AREA / WEFT_SUM_CONV_WEIGHT);
 	}
-	/* Merging serves few channels; with many, tiles fit the channels of one tap. */
-	if (c->channels >= 4 * WEFT_TILE_ROWS)
-		d->merged = false;
 }
 
 static uint64_t pieces_of(const struct division *d)
@@ -145,10 +144,10 @@ static void pack_dy(const struct piece *p)
 
 		for (uint32_t r = 0; r < p->rows; r++)
 			WEFT_KERNEL(weft_pack_panel)
-			(to + (size_t)r * p->width * width, width,
-			 c->dy + (ptrdiff_t)p->n * stride[0] + (ptrdiff_t)(p->row + r) * stride[1] +
-				 (ptrdiff_t)p->left * stride[2] + (ptrdiff_t)p->group * c->columns + p->column + column,
-			 stride[2], 1, p->width, columns);
+		(to + (size_t)r * p->width * width, width,
+		 c->dy + (ptrdiff_t)p->n * stride[0] + (ptrdiff_t)(p->row + r) * stride[1] +
+			 (ptrdiff_t)p->left * stride[2] + (ptrdiff_t)p->group * c->columns + p->column + column,
+		 stride[2], 1, p->width, columns);
 	}
 }
 
@@ -204,23 +203,52 @@ static void gather_tap(const struct piece *p, uint32_t kh, uint32_t kw)
 	for (uint32_t i = 0; i < p->rows; i++)
 		for (uint32_t j = 0; j < p->width; j++, to += p->channels)
 			WEFT_KERNEL(weft_copy_box)
-			(to, p->channels, image(p), stride, extent,
-			 meets(p, 0, p->row + i) + (int64_t)kh * c->params->conv.dilation[0],
-			 meets(p, 1, p->left + j) + (int64_t)kw * c->params->conv.dilation[1], 1, 1, p->channels);
+	(to, p->channels, image(p), stride, extent, meets(p, 0, p->row + i) + (int64_t)kh * c->params->conv.dilation[0],
+	 meets(p, 1, p->left + j) + (int64_t)kw * c->params->conv.dilation[1], 1, 1, p->channels);
 }
 
-/* The positions of the block as runs of a tile. */
-static uint32_t make_runs(const struct piece *p, ptrdiff_t row, ptrdiff_t step, struct weft_tile_run *run)
+/* The columns [*begin, *end) of the block at which tap @kw is inside X. */
+static void inside_columns(const struct piece *p, uint32_t kw, uint32_t *begin, uint32_t *end)
 {
-	uint32_t runs = 0;
+	const struct weft_conv_weight *c = p->d->c;
+	int64_t first = meets(p, 1, p->left) + (int64_t)kw * c->params->conv.dilation[1];
+	int64_t stride = c->params->conv.stride[1], width = c->xt->dims[2];
+	int64_t low = first < 0 ? (-first + stride - 1) / stride : 0;
+	int64_t high = first >= width ? 0 : (width - 1 - first) / stride + 1;
 
-	for (uint32_t r = 0; r < p->rows; r++) {
-		ptrdiff_t offset = (ptrdiff_t)r * row;
+	*begin = low < p->width ? (uint32_t)low : p->width;
+	*end = high < *begin ? *begin : high < p->width ? (uint32_t)high : p->width;
+}
 
-		if (runs && run[runs - 1].offset + (ptrdiff_t)run[runs - 1].length * step == offset)
-			run[runs - 1].length += p->width;
+/*
+ * The positions of the block as runs of a tile: @row from one row to the next,
+ * @step from one column to the next.  Read in place, those where tap (kh, kw) is inside X.
+ */
+static uint32_t make_runs(const struct piece *p, uint32_t kh, uint32_t kw, ptrdiff_t row, ptrdiff_t step,
+			  struct weft_tile_run *run)
+{
+	const struct weft_conv_weight *c = p->d->c;
+	uint32_t runs = 0, begin = 0, end = p->width;
+
+	if (p->d->mode == MODE_DIRECT && !p->d->merged)
+		inside_columns(p, kw, &begin, &end);
+	for (uint32_t r = 0; r < p->rows && begin < end; r++) {
+		struct weft_tile_run next = {.offset = (ptrdiff_t)r * row + (ptrdiff_t)begin * step,
+					     .depth = r * p->width + begin,
+					     .length = end - begin};
+		struct weft_tile_run *before = runs ? &run[runs - 1] : NULL;
+
+		if (p->d->mode == MODE_DIRECT) {
+			int64_t h = meets(p, 0, p->row + r) + (int64_t)kh * c->params->conv.dilation[0];
+
+			if (h < 0 || h >= c->xt->dims[1])
+				continue;
+		}
+		if (before && before->offset + (ptrdiff_t)before->length * step == next.offset &&
+		    before->depth + before->length == next.depth)
+			before->length += next.length;
 		else
-			run[runs++] = (struct weft_tile_run){.offset = offset, .length = p->width};
+			run[runs++] = next;
 	}
 	return runs;
 }
@@ -254,39 +282,41 @@ static void run_tiles(const struct piece *p, const struct weft_tile *block, cons
 	}
 }
 
-static void run_block(struct piece *p)
+/* Tap (kh, kw) of the block, or with merged taps all of row kh. */
+static void run_tap(const struct piece *p, uint32_t kh, uint32_t kw)
 {
 	const struct division *d = p->d;
 	const union weft_params *params = d->c->params;
 	struct weft_tile_run run[WEFT_SUM_CONV_WEIGHT];
 	struct weft_tile tile = {.runs = run, .scale = 1, .add = !p->first || (params->conv.flags & WEFT_F_ACCUMULATE)};
+	const float *x = p->local->area;
+	ptrdiff_t row;
+
+	if (d->mode == MODE_GATHER) {
+		gather_tap(p, kh, kw);
+		tile.a_step = p->channels;
+		row = (ptrdiff_t)p->width * p->channels;
+	} else {
+		tile.a_step = p->x_column * (ptrdiff_t)params->conv.stride[1];
+		row = p->x_row * (ptrdiff_t)params->conv.stride[0];
+		x = p->x + (ptrdiff_t)(kh - p->tap_row) * params->conv.dilation[0] * p->x_row +
+		    (ptrdiff_t)kw * params->conv.dilation[1] * p->x_column;
+	}
+	tile.run_count = make_runs(p, kh, kw, row, tile.a_step, run);
+	if (!tile.run_count && tile.add)
+		return;
+	run_tiles(p, &tile, x, kh, kw, d->merged ? d->kernel[1] * p->channels : p->channels);
+}
+
+static void run_block(struct piece *p)
+{
+	const struct division *d = p->d;
 
 	pack_dy(p);
 	prepare_x(p);
-	if (d->mode == MODE_GATHER) {
-		tile.a_step = p->channels;
-		tile.run_count = make_runs(p, (ptrdiff_t)p->width * p->channels, tile.a_step, run);
-	} else {
-		tile.a_step = p->x_column * (ptrdiff_t)params->conv.stride[1];
-		tile.run_count = make_runs(p, p->x_row * (ptrdiff_t)params->conv.stride[0], tile.a_step, run);
-	}
-	for (uint32_t t = 0; t < p->tap_rows; t++) {
-		const float *x = p->x + (ptrdiff_t)t * params->conv.dilation[0] * p->x_row;
-
-		if (d->merged) {
-			run_tiles(p, &tile, x, p->tap_row + t, 0, d->kernel[1] * p->channels);
-			continue;
-		}
-		for (uint32_t kw = 0; kw < d->kernel[1]; kw++) {
-			if (d->mode == MODE_GATHER) {
-				gather_tap(p, p->tap_row + t, kw);
-				run_tiles(p, &tile, p->local->area, p->tap_row + t, kw, p->channels);
-			} else {
-				run_tiles(p, &tile, x + (ptrdiff_t)kw * params->conv.dilation[1] * p->x_column,
-					  p->tap_row + t, kw, p->channels);
-			}
-		}
-	}
+	for (uint32_t kh = p->tap_row; kh < p->tap_row + p->tap_rows; kh++)
+		for (uint32_t kw = 0; kw < (d->merged ? 1 : d->kernel[1]); kw++)
+			run_tap(p, kh, kw);
 	p->first = false;
 }
 

@@ -27,40 +27,39 @@ struct strip {
 	uint32_t row, column, channel, channels;
 };
 
-/* Source of position @p's tap, or zeros in the padding. */
-VF_INLINE const float *tap_source(const struct strip *s, const float *line, int64_t offset, uint32_t p)
-{
-	const struct weft_correlation *c = s->c;
-	int64_t w = (int64_t)(s->column + p) * c->axis[1].step + offset;
-
-	return !line || w < 0 || w >= c->axis[1].source ? zeros : line + (ptrdiff_t)w * c->source_stride[2];
-}
-
 VF_INLINE vf load_channels(const float *p, uint32_t n)
 {
 	return n == VF_WIDTH ? vf_load(p) : vf_load_n(p, n);
 }
 
-/* One tap of every position of the strip. */
-VF_INLINE void add_tap(const struct strip *s, const float *line, int64_t offset, vf weight, vf sum[STRIP],
-		       const uint32_t count, const bool whole)
+/* One tap of every position of the strip, all of which are inside the source. */
+VF_INLINE void add_tap(const struct strip *s, const float *from, vf weight, vf sum[STRIP], const uint32_t count,
+		       const bool whole)
 {
 	const struct weft_correlation *c = s->c;
-	int64_t first = (int64_t)s->column * c->axis[1].step + offset;
-	int64_t last = (int64_t)(s->column + count - 1) * c->axis[1].step + offset;
-
-	if (whole && line && first >= 0 && last < c->axis[1].source) {
-		const float *p = line + (ptrdiff_t)first * c->source_stride[2];
-		ptrdiff_t step = c->source_stride[2] * (ptrdiff_t)c->axis[1].step;
+	ptrdiff_t step = c->source_stride[2] * (ptrdiff_t)c->axis[1].step;
 
 #pragma GCC unroll 8
-		for (uint32_t i = 0; i < count; i++)
-			sum[i] = vf_fma(vf_load(p + (ptrdiff_t)i * step), weight, sum[i]);
-		return;
+	for (uint32_t i = 0; i < count; i++, from += step)
+		sum[i] = vf_fma(whole ? vf_load(from) : vf_load_n(from, s->channels), weight, sum[i]);
+}
+
+/* Whether all of the strip's positions have the same taps inside the source's columns. */
+static bool uniform(const struct strip *s, uint32_t count)
+{
+	const struct weft_axis *axis = &s->c->axis[1];
+
+	for (uint32_t kw = 0; kw < axis->kernel; kw++) {
+		int64_t offset, first, last;
+
+		if (!weft_axis_tap(axis, kw, &offset))
+			continue;
+		first = (int64_t)s->column * axis->step + offset;
+		last = first + (int64_t)(count - 1) * axis->step;
+		if (last >= 0 && first < axis->source && (first < 0 || last >= axis->source))
+			return false;
 	}
-#pragma GCC unroll 8
-	for (uint32_t i = 0; i < count; i++)
-		sum[i] = vf_fma(load_channels(tap_source(s, line, offset, i), s->channels), weight, sum[i]);
+	return true;
 }
 
 VF_INLINE void store_strip(const struct strip *s, const vf total[STRIP], const uint32_t count)
@@ -82,11 +81,21 @@ VF_INLINE void store_strip(const struct strip *s, const vf total[STRIP], const u
 	}
 }
 
+VF_INLINE void end_block(vf total[STRIP], vf sum[STRIP], const uint32_t count)
+{
+#pragma GCC unroll 8
+	for (uint32_t i = 0; i < count; i++) {
+		total[i] = total[i] + sum[i];
+		sum[i] = vf_zero();
+	}
+}
+
 VF_INLINE void run_strip(const struct strip *s, const uint32_t count, const bool whole)
 {
 	const struct weft_correlation *c = s->c;
 	vf total[STRIP], sum[STRIP];
-	uint32_t tap = 0;
+	uint32_t tap = 0, block = 0;
+	bool any = false;
 
 #pragma GCC unroll 8
 	for (uint32_t i = 0; i < count; i++) {
@@ -94,34 +103,34 @@ VF_INLINE void run_strip(const struct strip *s, const uint32_t count, const bool
 		total[i] =
 			c->accumulate ? vf_load_n(s->out + (ptrdiff_t)i * c->output_stride[2], s->channels) : vf_zero();
 	}
-	for (uint32_t kh = 0; kh < c->axis[0].kernel; kh++) {
+	for (uint32_t kh = 0; kh < c->axis[0].kernel; kh++, tap += c->axis[1].kernel) {
 		int64_t row, column;
-		bool meets = weft_axis_tap(&c->axis[0], kh, &row);
-		const float *line = NULL;
+		const float *weight = s->weight + (ptrdiff_t)kh * c->weight_stride[0];
 
+		if (!weft_axis_tap(&c->axis[0], kh, &row))
+			continue;
 		row += (int64_t)s->row * c->axis[0].step;
-		if (row >= 0 && row < c->axis[0].source)
-			line = s->source + (ptrdiff_t)row * c->source_stride[1];
-		for (uint32_t kw = 0; kw < c->axis[1].kernel; kw++, tap++) {
-			if (tap && tap % WEFT_SUM_CONV == 0) {
-#pragma GCC unroll 8
-				for (uint32_t i = 0; i < count; i++) {
-					total[i] = total[i] + sum[i];
-					sum[i] = vf_zero();
-				}
-			}
-			if (!meets || !weft_axis_tap(&c->axis[1], kw, &column))
+		if (row < 0 || row >= c->axis[0].source)
+			continue;
+		for (uint32_t kw = 0; kw < c->axis[1].kernel; kw++) {
+			if (!weft_axis_tap(&c->axis[1], kw, &column))
 				continue;
-			add_tap(s, line, column,
-				load_channels(s->weight + (ptrdiff_t)kh * c->weight_stride[0] +
-						      (ptrdiff_t)kw * c->weight_stride[1],
-					      s->channels),
-				sum, count, whole);
+			column += (int64_t)s->column * c->axis[1].step;
+			if (column < 0 || column >= c->axis[1].source)
+				continue;
+			if (any && (tap + kw) / WEFT_SUM_CONV != block)
+				end_block(total, sum, count);
+			block = (tap + kw) / WEFT_SUM_CONV;
+			any = true;
+			add_tap(s,
+				s->source + (ptrdiff_t)row * c->source_stride[1] +
+					(ptrdiff_t)column * c->source_stride[2],
+				load_channels(weight + (ptrdiff_t)kw * c->weight_stride[1], s->channels), sum, count,
+				whole);
 		}
 	}
-#pragma GCC unroll 8
-	for (uint32_t i = 0; i < count; i++)
-		total[i] = total[i] + sum[i];
+	if (any)
+		end_block(total, sum, count);
 	store_strip(s, total, count);
 }
 
@@ -133,7 +142,7 @@ static void run_row(void *argument, unsigned int index, unsigned int lane)
 
 	(void)lane;
 	for (s.column = 0; s.column < c->axis[1].grid;) {
-		uint32_t left = c->axis[1].grid - s.column, count = left >= STRIP ? STRIP : 1;
+		uint32_t left = c->axis[1].grid - s.column, count = left >= STRIP && uniform(&s, STRIP) ? STRIP : 1;
 
 		for (s.channel = 0; s.channel < c->groups; s.channel += VF_WIDTH) {
 			s.channels = weft_min(c->groups - s.channel, VF_WIDTH);

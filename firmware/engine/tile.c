@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "tile.h"
 
+/** How far ahead the packing of a panel reads. */
+#define PREFETCH_ROWS 16
+
 /* Bias, activation, partial vectors: all that is not the plain store of a block sum. */
 static void finish_tile(const struct weft_tile *tile, const float *sums, unsigned int rows, unsigned int vectors)
 {
@@ -12,7 +15,8 @@ static void finish_tile(const struct weft_tile *tile, const float *sums, unsigne
 			float *c = tile->c[i] + tile->c_offset + column;
 			vf total = tile->add ? vf_load_n(c, n) : vf_zero();
 
-			total = total + vf_load(sums + (i * vectors + v) * VF_WIDTH) * vf_set1(tile->scale);
+			if (tile->run_count)
+				total = total + vf_load(sums + (i * vectors + v) * VF_WIDTH) * vf_set1(tile->scale);
 			if (e && e->bias)
 				total = total + vf_load_n(e->bias + column, n);
 			if (e)
@@ -26,7 +30,6 @@ VF_INLINE void run_tile(const struct weft_tile *tile, const unsigned int rows, c
 			const enum weft_tile_form form)
 {
 	vf sum[WEFT_TILE_ROWS][WEFT_TILE_VECTORS];
-	const float *b = tile->b;
 	const ptrdiff_t b_step = tile->b_step;
 
 #pragma GCC unroll 16
@@ -37,7 +40,7 @@ VF_INLINE void run_tile(const struct weft_tile *tile, const unsigned int rows, c
 
 	for (uint32_t r = 0; r < tile->run_count; r++) {
 		const ptrdiff_t length = tile->runs[r].length;
-		const float *a[WEFT_TILE_ROWS];
+		const float *a[WEFT_TILE_ROWS], *b = tile->b + (ptrdiff_t)tile->runs[r].depth * b_step;
 		const ptrdiff_t a_step = form == WEFT_TILE_ROW_FORM ? 1 : tile->a_step;
 
 #pragma GCC unroll 16
@@ -63,7 +66,7 @@ VF_INLINE void run_tile(const struct weft_tile *tile, const unsigned int rows, c
 		}
 	}
 
-	if (tile->epilogue || tile->columns != vectors * VF_WIDTH || tile->scale != 1) {
+	if (tile->epilogue || !tile->run_count || tile->columns != vectors * VF_WIDTH || tile->scale != 1) {
 		float sums[WEFT_TILE_ROWS * WEFT_TILE_COLUMNS];
 
 #pragma GCC unroll 16
@@ -203,8 +206,14 @@ void WEFT_KERNEL(weft_pack_panel)(float *panel, uint32_t width, const float *b, 
 	uint32_t covered = (columns + VF_WIDTH - 1) / VF_WIDTH * VF_WIDTH;
 
 	if (n_stride == 1) {
-		for (uint32_t k = 0; k < depth; k++)
-			weft_copy_floats(panel + (size_t)k * width, b + (ptrdiff_t)k * k_stride, columns);
+		for (uint32_t k = 0; k < depth; k++) {
+			const float *from = b + (ptrdiff_t)k * k_stride;
+
+			/* Rows of B are too far apart for the hardware to foresee. */
+			__builtin_prefetch(from + PREFETCH_ROWS * k_stride);
+			__builtin_prefetch(from + PREFETCH_ROWS * k_stride + VF_WIDTH);
+			weft_copy_floats(panel + (size_t)k * width, from, columns);
+		}
 	} else if (k_stride == 1) {
 		pack_transposed(panel, width, b, n_stride, depth, columns);
 	} else {

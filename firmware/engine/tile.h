@@ -5,7 +5,7 @@
  * registers over one block of the reduced index (see "Order of summation" in
  * <weft_isa.h>).  The tile is the outer product chain
  *
- *	c[i][j] (+)= sum over runs r, over k in r: A(i, r, k) * B(k, j)
+ *	c[i][j] (+)= sum over runs r, over k in r: A(i, r, k) * B(r, k, j)
  *
  * so that each element is one chain of fused multiply-adds, whatever the width.
  */
@@ -27,9 +27,10 @@
 #define WEFT_TILE_VECTORS 2
 #define WEFT_TILE_COLUMNS (WEFT_TILE_VECTORS * VF_WIDTH)
 
-/** @length successive values of the reduced index, whose A elements begin at @offset. */
+/** @length successive values of the reduced index, whose A elements begin at @offset and B rows at @depth. */
 struct weft_tile_run {
 	ptrdiff_t offset;
+	uint32_t depth;
 	uint32_t length;
 };
 
@@ -42,12 +43,13 @@ struct weft_epilogue {
 };
 
 struct weft_tile {
+	/** Without any, the total is stored as it is: nothing is added. */
 	const struct weft_tile_run *runs;
 	uint32_t run_count;
 	/** Row form: A(i, r, k) = a[i][r.offset + k].  Column form: a[0][r.offset + k * a_step + i]. */
 	const float *const *a;
 	ptrdiff_t a_step;
-	/** B(k, j) = b[k * b_step + j] with k counted through the runs; whole vectors are read. */
+	/** B(r, k, j) = b[(r.depth + k) * b_step + j]; whole vectors are read. */
 	const float *b;
 	ptrdiff_t b_step;
 	/** Row i of the output begins at c[i] + c_offset. */

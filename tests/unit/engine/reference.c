@@ -84,22 +84,35 @@ static float *at(float *base, const struct weft_tensor *t, uint32_t a, uint32_t 
 	return base + (ptrdiff_t)a * t->strides[0] + (ptrdiff_t)b * t->strides[1] + (ptrdiff_t)c * t->strides[2] + d;
 }
 
-/* One term of the chain; the block sum joins the total where a block ends. */
-static void term(float a, float b, uint32_t position, float *sum, float *total)
+/* A sum in progress: a block that no term joins adds nothing. */
+struct chain {
+	float total, sum;
+	uint32_t block;
+	bool any;
+};
+
+static void end_block(struct chain *chain)
 {
-	if (position && position % WEFT_SUM_CONV == 0) {
-		*total += *sum;
-		*sum = 0;
-	}
-	*sum = fmaf(a, b, *sum);
+	if (chain->any)
+		chain->total += chain->sum;
+	chain->sum = 0;
+	chain->any = false;
+}
+
+static void add_term(struct chain *chain, uint32_t position, float a, float b)
+{
+	if (position / WEFT_SUM_CONV != chain->block)
+		end_block(chain);
+	chain->block = position / WEFT_SUM_CONV;
+	chain->sum = fmaf(a, b, chain->sum);
+	chain->any = true;
 }
 
 static void fwd_element(const struct conv *cv, uint32_t n, uint32_t oh, uint32_t ow, uint32_t oc)
 {
 	const union weft_params *p = cv->params;
 	float *out = at(cv->y, cv->yt, n, oh, ow, oc);
-	float total = p->conv.flags & WEFT_F_ACCUMULATE ? *out : 0, sum = 0;
-	uint32_t position = 0;
+	struct chain chain = {.total = p->conv.flags & WEFT_F_ACCUMULATE ? *out : 0};
 
 	for (uint32_t kh = 0; kh < cv->kh; kh++) {
 		for (uint32_t kw = 0; kw < cv->kw; kw++) {
@@ -107,14 +120,16 @@ static void fwd_element(const struct conv *cv, uint32_t n, uint32_t oh, uint32_t
 				(int64_t)oh * p->conv.stride[0] + (int64_t)kh * p->conv.dilation[0] - p->conv.pad[0];
 			int64_t w =
 				(int64_t)ow * p->conv.stride[1] + (int64_t)kw * p->conv.dilation[1] - p->conv.pad[1];
-			int inside = h >= 0 && h < cv->xt->dims[1] && w >= 0 && w < cv->xt->dims[2];
+			bool inside = h >= 0 && h < cv->xt->dims[1] && w >= 0 && w < cv->xt->dims[2];
 
-			for (uint32_t c = 0; c < cv->cg; c++)
-				term(inside ? *at(cv->x, cv->xt, n, h, w, oc / cv->og * cv->cg + c) : 0,
-				     *at(cv->w, cv->wt, kh, kw, c, oc), position++, &sum, &total);
+			for (uint32_t c = 0; inside && c < cv->cg; c++)
+				add_term(&chain, (kh * cv->kw + kw) * cv->cg + c,
+					 *at(cv->x, cv->xt, n, h, w, oc / cv->og * cv->cg + c),
+					 *at(cv->w, cv->wt, kh, kw, c, oc));
 		}
 	}
-	*out = finish(cv, total + sum, oc);
+	end_block(&chain);
+	*out = finish(cv, chain.total, oc);
 }
 
 static void fwd_row(const struct conv *cv, uint32_t index)
@@ -124,8 +139,8 @@ static void fwd_row(const struct conv *cv, uint32_t index)
 			fwd_element(cv, index / cv->yt->dims[1], index % cv->yt->dims[1], ow, oc);
 }
 
-/* Output row that meets input row @h through tap @k, -1: none (between strides); may lie outside. */
-static int meets(const union weft_params *p, int axis, uint32_t h, uint32_t k, int64_t *o)
+/* Whether tap @k of an output row meets input row @h, not between strides; that row, which may lie outside. */
+static bool meets(const union weft_params *p, int axis, uint32_t h, uint32_t k, int64_t *o)
 {
 	int64_t v = (int64_t)h + p->conv.pad[axis] - (int64_t)k * p->conv.dilation[axis];
 
@@ -137,29 +152,23 @@ static void bwd_data_element(const struct conv *cv, uint32_t n, uint32_t h, uint
 {
 	const union weft_params *p = cv->params;
 	float *out = at(cv->x, cv->xt, n, h, w, c);
-	float total = p->conv.flags & WEFT_F_ACCUMULATE ? *out : 0, sum = 0;
-	uint32_t block = 0, group = c / cv->cg;
+	struct chain chain = {.total = p->conv.flags & WEFT_F_ACCUMULATE ? *out : 0};
+	uint32_t group = c / cv->cg;
 
 	for (uint32_t kh = 0; kh < cv->kh; kh++) {
 		for (uint32_t kw = 0; kw < cv->kw; kw++) {
 			int64_t oh, ow;
-			int met = meets(p, 0, h, kh, &oh) & meets(p, 1, w, kw, &ow);
-			int inside = oh >= 0 && oh < cv->yt->dims[1] && ow >= 0 && ow < cv->yt->dims[2];
+			bool met = meets(p, 0, h, kh, &oh) & meets(p, 1, w, kw, &ow);
+			bool inside = oh >= 0 && oh < cv->yt->dims[1] && ow >= 0 && ow < cv->yt->dims[2];
 
-			for (uint32_t o = 0; met && o < cv->og; o++) {
-				uint32_t position = (kh * cv->kw + kw) * cv->og + o;
-
-				if (position / WEFT_SUM_CONV != block) {
-					total += sum;
-					sum = 0;
-					block = position / WEFT_SUM_CONV;
-				}
-				sum = fmaf(inside ? *at(cv->y, cv->yt, n, oh, ow, group * cv->og + o) : 0,
-					   *at(cv->w, cv->wt, kh, kw, c % cv->cg, group * cv->og + o), sum);
-			}
+			for (uint32_t o = 0; met && inside && o < cv->og; o++)
+				add_term(&chain, (kh * cv->kw + kw) * cv->og + o,
+					 *at(cv->y, cv->yt, n, oh, ow, group * cv->og + o),
+					 *at(cv->w, cv->wt, kh, kw, c % cv->cg, group * cv->og + o));
 		}
 	}
-	*out = finish(cv, total + sum, c);
+	end_block(&chain);
+	*out = finish(cv, chain.total, c);
 }
 
 static void bwd_data_row(const struct conv *cv, uint32_t index)
@@ -169,11 +178,10 @@ static void bwd_data_row(const struct conv *cv, uint32_t index)
 			bwd_data_element(cv, index / cv->xt->dims[1], index % cv->xt->dims[1], w, c);
 }
 
-static float bwd_weight_block(const struct conv *cv, uint32_t n, uint32_t oh, const uint32_t ow[2], uint32_t rows,
-			      const uint32_t tap[2], uint32_t c, uint32_t oc)
+static void bwd_weight_block(const struct conv *cv, struct chain *chain, uint32_t n, uint32_t oh, const uint32_t ow[2],
+			     uint32_t rows, const uint32_t tap[2], uint32_t c, uint32_t oc)
 {
 	const union weft_params *p = cv->params;
-	float sum = 0;
 
 	for (uint32_t row = oh; row < oh + rows; row++) {
 		for (uint32_t col = ow[0]; col < ow[1]; col++) {
@@ -181,13 +189,14 @@ static float bwd_weight_block(const struct conv *cv, uint32_t n, uint32_t oh, co
 				    p->conv.pad[0];
 			int64_t w = (int64_t)col * p->conv.stride[1] + (int64_t)tap[1] * p->conv.dilation[1] -
 				    p->conv.pad[1];
-			int inside = h >= 0 && h < cv->xt->dims[1] && w >= 0 && w < cv->xt->dims[2];
+			bool inside = h >= 0 && h < cv->xt->dims[1] && w >= 0 && w < cv->xt->dims[2];
 
-			sum = fmaf(inside ? *at(cv->x, cv->xt, n, h, w, oc / cv->og * cv->cg + c) : 0,
-				   *at(cv->y, cv->yt, n, row, col, oc), sum);
+			if (inside || cv->cg < WEFT_CONV_WEIGHT_PADDED)
+				add_term(chain, 0, inside ? *at(cv->x, cv->xt, n, h, w, oc / cv->og * cv->cg + c) : 0,
+					 *at(cv->y, cv->yt, n, row, col, oc));
 		}
 	}
-	return sum;
+	end_block(chain);
 }
 
 static void bwd_weight_column(const struct conv *cv, uint32_t index)
@@ -198,7 +207,7 @@ static void bwd_weight_column(const struct conv *cv, uint32_t index)
 	for (uint32_t tap = 0; tap < cv->kh * cv->kw; tap++) {
 		const uint32_t position[2] = {tap / cv->kw, tap % cv->kw};
 		float *out = at(cv->w, cv->wt, position[0], position[1], c, oc);
-		float total = cv->params->conv.flags & WEFT_F_ACCUMULATE ? *out : 0;
+		struct chain chain = {.total = cv->params->conv.flags & WEFT_F_ACCUMULATE ? *out : 0};
 
 		for (uint32_t n = 0; n < cv->yt->dims[0]; n++)
 			for (uint32_t r = 0; r < oh; r += rows)
@@ -206,10 +215,10 @@ static void bwd_weight_column(const struct conv *cv, uint32_t index)
 					uint32_t end =
 						ow - begin < WEFT_SUM_CONV_WEIGHT ? ow : begin + WEFT_SUM_CONV_WEIGHT;
 
-					total += bwd_weight_block(cv, n, r, (uint32_t[]){begin, end},
-								  oh - r < rows ? oh - r : rows, position, c, oc);
+					bwd_weight_block(cv, &chain, n, r, (uint32_t[]){begin, end},
+							 oh - r < rows ? oh - r : rows, position, c, oc);
 				}
-		*out = total;
+		*out = chain.total;
 	}
 }
 
