@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "exec/costs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <accel/commands.h>
+
+#include "weft/error.h"
+
+/*
+ * Storage is outside the device and its model.  These are round figures of an
+ * NVMe drive of the consumer kind: sequential rates at 128 KiB blocks, latency of
+ * one request, and 5 W at full rate.
+ */
+#define LOAD_BYTES_PER_SECOND 2.0e9
+#define STORE_BYTES_PER_SECOND 1.0e9
+#define STORAGE_SECONDS 80e-6
+#define STORAGE_JOULES_PER_BYTE 5e-9
+
+#define SAMPLE_BYTES (1u << 20)
+
+static int copy_cost(struct accel_device *device, enum weft_engine engine, uint32_t bytes, struct accel_cost *cost)
+{
+	struct weft_tensor source = accel_tensor(0, WEFT_TYPE_U8, 1, &bytes);
+	struct weft_tensor target = accel_tensor(1ull << 40, WEFT_TYPE_U8, 1, &bytes);
+	union accel_command command;
+	int result;
+
+	accel_cmd_copy(&command, engine, &source, &target);
+	memset(cost, 0, sizeof(*cost));
+	result = accel_device_cost(device, &command.header, cost);
+	return result ? weft_fail(-result, "%s", accel_error()) : 0;
+}
+
+static int transfer_costs(struct accel_device *device, double clock, struct weft_costs *costs)
+{
+	struct accel_cost small, in, out;
+	int result;
+
+	result = copy_cost(device, WEFT_ENGINE_DMA_IN, 1, &small);
+	if (!result)
+		result = copy_cost(device, WEFT_ENGINE_DMA_IN, SAMPLE_BYTES, &in);
+	if (!result)
+		result = copy_cost(device, WEFT_ENGINE_DMA_OUT, SAMPLE_BYTES, &out);
+	if (result)
+		return result;
+	costs->page_seconds = (double)small.cycles / clock;
+	costs->page_in_bytes_per_second = SAMPLE_BYTES * clock / (double)(in.cycles ? in.cycles : 1);
+	costs->page_out_bytes_per_second = SAMPLE_BYTES * clock / (double)(out.cycles ? out.cycles : 1);
+	costs->page_joules_per_byte = (double)(in.picojoules + out.picojoules) * 1e-12 / (2.0 * SAMPLE_BYTES);
+	costs->load_bytes_per_second = LOAD_BYTES_PER_SECOND;
+	costs->store_bytes_per_second = STORE_BYTES_PER_SECOND;
+	costs->storage_seconds = STORAGE_SECONDS;
+	costs->storage_joules_per_byte = STORAGE_JOULES_PER_BYTE;
+	return 0;
+}
+
+int weft_costs_model(struct accel_device *device, const struct weft_graph *graph, struct weft_costs *costs)
+{
+	struct accel_device_info info = {.size = sizeof(info)};
+	uint64_t address[WEFT_MAX_OPERANDS];
+	union accel_command command;
+	double clock;
+	int result;
+
+	memset(costs, 0, sizeof(*costs));
+	result = accel_device_query(device, &info);
+	if (result)
+		return weft_fail(-result, "%s", accel_error());
+	clock = info.clock_hz ? (double)info.clock_hz : 1e9;
+	costs->operation_seconds = calloc(graph->operations + 1, sizeof(double));
+	costs->operation_joules = calloc(graph->operations + 1, sizeof(double));
+	if (!costs->operation_seconds || !costs->operation_joules) {
+		weft_costs_clear(costs);
+		return weft_fail(ENOMEM, "no memory for the costs of %u operations", graph->operations);
+	}
+	/* Costs depend on shapes, not on addresses. */
+	for (unsigned int i = 0; i < WEFT_MAX_OPERANDS; i++)
+		address[i] = (uint64_t)(i + 1) << 40;
+	for (weft_id o = 0; !result && o < graph->operations; o++) {
+		struct accel_cost cost = {0};
+
+		weft_operation_command(graph, &graph->operation[o], address, &command.header);
+		result = accel_device_cost(device, &command.header, &cost);
+		if (result)
+			result = weft_fail(-result, "operation '%s': %s", graph->operation[o].name, accel_error());
+		costs->operation_seconds[o] = (double)cost.cycles / clock;
+		costs->operation_joules[o] = (double)cost.picojoules * 1e-12;
+	}
+	if (!result)
+		result = transfer_costs(device, clock, costs);
+	if (result)
+		weft_costs_clear(costs);
+	return result;
+}
+
+void weft_costs_clear(struct weft_costs *costs)
+{
+	free(costs->operation_seconds);
+	free(costs->operation_joules);
+	memset(costs, 0, sizeof(*costs));
+}
