@@ -64,9 +64,10 @@ static double cost(struct weft_plan *plan, const struct weft_action *action, uin
 	}
 }
 
-int weft_plan_predict(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs)
+int weft_plan_predict_times(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
+			    double *start, double *finish)
 {
-	struct timeline timeline = {.finish = calloc(plan->actions + 1, sizeof(double))};
+	struct timeline timeline = {.finish = finish};
 	struct weft_hazards *hazards = weft_hazards_new();
 	double free_at[LANES] = {0}, last = 0;
 	const struct weft_action *action;
@@ -74,9 +75,10 @@ int weft_plan_predict(struct weft_plan *plan, const struct weft_graph *graph, co
 	int result;
 
 	result = weft_walk_begin(&walk, plan, graph);
-	if (!result && (!timeline.finish || !hazards))
+	if (!result && !hazards)
 		result = weft_fail(ENOMEM, "no memory for planning");
 	plan->joules = 0;
+	plan->paged_bytes[WEFT_TIER_HOST] = plan->paged_bytes[WEFT_TIER_STORAGE] = 0;
 	while (!result && (action = weft_walk_next(&walk))) {
 		uint32_t index = walk.next - 1;
 		enum lane lane = lane_of(action);
@@ -86,6 +88,7 @@ int weft_plan_predict(struct weft_plan *plan, const struct weft_graph *graph, co
 		timeline.ready = free_at[lane];
 		for (unsigned int i = 0; i < walk.accesses; i++)
 			weft_hazards_visit(hazards, &walk.access[i], wait_for, &timeline);
+		start[index] = timeline.ready;
 		timeline.finish[index] = timeline.ready + cost(plan, action, walk.bytes, costs);
 		free_at[lane] = timeline.finish[index];
 		if (timeline.finish[index] > last)
@@ -96,6 +99,16 @@ int weft_plan_predict(struct weft_plan *plan, const struct weft_graph *graph, co
 	plan->seconds = last;
 	weft_walk_end(&walk);
 	weft_hazards_free(hazards);
-	free(timeline.finish);
+	return result;
+}
+
+int weft_plan_predict(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs)
+{
+	double *start = calloc(plan->actions + 1, sizeof(*start)), *finish = calloc(plan->actions + 1, sizeof(*finish));
+	int result = start && finish ? weft_plan_predict_times(plan, graph, costs, start, finish)
+				     : weft_fail(ENOMEM, "no memory for planning");
+
+	free(start);
+	free(finish);
 	return result;
 }
