@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include "autodiff/rules.h"
+
+#include <errno.h>
+
+#include "weft/error.h"
+
+static const weft_gradient_rule table[WEFT_OP_LIMIT] = {
+	[WEFT_OP_COPY] = weft_gradient_copy,
+	[WEFT_OP_MATMUL] = weft_gradient_matmul,
+	[WEFT_OP_CONV_FWD] = weft_gradient_conv,
+	[WEFT_OP_CONV_BWD_DATA] = weft_gradient_conv_transpose,
+	[WEFT_OP_MAXPOOL_FWD] = weft_gradient_max_pool,
+	[WEFT_OP_AVGPOOL_FWD] = weft_gradient_average_pool,
+	[WEFT_OP_NORM_APPLY] = weft_gradient_norm,
+	[WEFT_OP_SOFTMAX_FWD] = weft_gradient_softmax,
+	[WEFT_OP_XENT_FWD] = weft_gradient_cross_entropy,
+	[WEFT_OP_UNARY] = weft_gradient_unary,
+	[WEFT_OP_BINARY] = weft_gradient_binary,
+	[WEFT_OP_WHERE] = weft_gradient_where,
+	[WEFT_OP_REDUCE] = weft_gradient_reduce,
+	[WEFT_OP_GATHER] = weft_gradient_gather,
+	[WEFT_OP_DROPOUT] = weft_gradient_dropout,
+};
+
+weft_gradient_rule weft_gradient_rule_of(unsigned int opcode)
+{
+	return opcode < WEFT_OP_LIMIT ? table[opcode] : NULL;
+}
+
+int weft_gradient_before_epilogue(struct weft_backward *backward, const struct weft_operation *operation,
+				  unsigned int slot, uint32_t activation, struct weft_operand *gradient)
+{
+	struct weft_graph *graph = weft_backward_graph(backward);
+	union weft_params params = {.unary = {.function = WEFT_UNARY_RELU}};
+	struct weft_operand from, y;
+	weft_id at;
+	int r;
+
+	*gradient = weft_backward_of_output(backward, operation, slot, &r);
+	if (r || gradient->id == WEFT_NO_ID || activation == WEFT_ACT_NONE)
+		return r;
+	if (activation != WEFT_ACT_RELU)
+		return weft_fail(EOPNOTSUPP, "%s: its epilogue has no gradient", operation->name);
+	from = *gradient;
+	y = weft_operand_in(graph, operation, slot);
+	r = weft_backward_temporary(backward, &from.layout, gradient);
+	if (!r)
+		r = weft_build(graph, weft_backward_name(backward), WEFT_OP_UNARY_BWD, &params, 2, 3,
+			       (struct weft_operand[]){y, from, *gradient}, &at);
+	if (!r)
+		weft_build_in_place(graph, at, 2, 1);
+	return r;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/** Lowering functions of operators; each lowers the present node. */
+#ifndef WEFT_IMPORT_OPERATORS_H
+#define WEFT_IMPORT_OPERATORS_H
+
+#include "import/lower.h"
+
+int weft_lower_unary_operator(struct weft_lower *lower);
+int weft_lower_binary_operator(struct weft_lower *lower);
+int weft_lower_relu(struct weft_lower *lower);
+int weft_lower_clip(struct weft_lower *lower);
+int weft_lower_gelu(struct weft_lower *lower);
+int weft_lower_is_inf(struct weft_lower *lower);
+int weft_lower_mod(struct weft_lower *lower);
+int weft_lower_mean(struct weft_lower *lower);
+int weft_lower_where(struct weft_lower *lower);
+int weft_lower_cast(struct weft_lower *lower);
+int weft_lower_cast_operand(struct weft_lower *lower, uint8_t type, struct weft_operand *operand);
+int weft_lower_identity(struct weft_lower *lower);
+int weft_lower_dropout(struct weft_lower *lower);
+
+int weft_lower_reshape_operator(struct weft_lower *lower);
+int weft_lower_transpose(struct weft_lower *lower);
+int weft_lower_slice(struct weft_lower *lower);
+int weft_lower_split(struct weft_lower *lower);
+int weft_lower_concat(struct weft_lower *lower);
+int weft_lower_expand(struct weft_lower *lower);
+int weft_lower_tile(struct weft_lower *lower);
+int weft_lower_gather(struct weft_lower *lower);
+int weft_lower_pad(struct weft_lower *lower);
+
+int weft_lower_gemm(struct weft_lower *lower);
+int weft_lower_matmul(struct weft_lower *lower);
+int weft_lower_conv(struct weft_lower *lower);
+int weft_lower_conv_transpose(struct weft_lower *lower);
+
+int weft_lower_max_pool(struct weft_lower *lower);
+int weft_lower_average_pool(struct weft_lower *lower);
+int weft_lower_global_pool(struct weft_lower *lower);
+
+int weft_lower_batch_norm(struct weft_lower *lower);
+int weft_lower_instance_norm(struct weft_lower *lower);
+int weft_lower_layer_norm(struct weft_lower *lower);
+int weft_lower_softmax(struct weft_lower *lower);
+
+int weft_lower_reduce(struct weft_lower *lower);
+int weft_lower_arg_reduce(struct weft_lower *lower);
+
+int weft_lower_cross_entropy(struct weft_lower *lower);
+
+int weft_lower_lstm(struct weft_lower *lower);
+int weft_lower_gru(struct weft_lower *lower);
+
+#endif /* WEFT_IMPORT_OPERATORS_H */
