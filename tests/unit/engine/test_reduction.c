@@ -70,7 +70,7 @@ struct shape {
 	const char *name;
 	unsigned int rank;
 	uint32_t dims[WEFT_MAX_RANK];
-	unsigned int reduced; /* bit per dimension */
+	unsigned int reduced;		   /* bit per dimension */
 	unsigned int order[WEFT_MAX_RANK]; /* innermost first; all 0: any */
 };
 
@@ -195,8 +195,8 @@ static void test_reduce(void **state)
 				for (size_t i = 0; i < n; i++)
 					term[i] = *tensor_f32(&t[0], element[i]);
 				*tensor_f32(&expected[1], o) =
-					reduce_reference(function, term, n, params.reduce.scale,
-							 *tensor_f32(&t[1], o), params.reduce.flags);
+					reduce_reference(function, term, n, params.reduce.scale, *tensor_f32(&t[1], o),
+							 params.reduce.flags);
 			}
 			/* Long products leave the range in an order of their own. */
 			if (function != WEFT_REDUCE_PROD || tensor_elements(&t[0]) / tensor_elements(&t[1]) < 100)
@@ -398,8 +398,8 @@ static void check_apply(const struct norm *n, const char *name, bool in_place)
 
 static void check_bwd_stats(const struct norm *n, const char *name, bool masked)
 {
-	struct tensor t[8] = {n->x, n->dy, n->mean, n->rstd, n->gamma, masked ? n->y : tensor_absent(), n->sum[0],
-			      n->sum[1]};
+	struct tensor t[8] = {n->x,	 n->dy,	   n->mean, n->rstd, n->gamma, masked ? n->y : tensor_absent(),
+			      n->sum[0], n->sum[1]};
 	struct tensor expected[8];
 	struct groups groups = group(&n->x, &n->sum[0]);
 	float *a = malloc((tensor_elements(&n->x) + 1) * sizeof(*a));
@@ -421,8 +421,8 @@ static void check_bwd_stats(const struct norm *n, const char *name, bool masked)
 			if (masked && !(*tensor_f32(&n->y, e) > 0.0f))
 				g = 0.0f;
 			a[i] = g;
-			b[i] = g * ((*tensor_f32(&n->x, e) - element(&n->x, e, &n->mean)) *
-				    element(&n->x, e, &n->rstd));
+			b[i] = g *
+			       ((*tensor_f32(&n->x, e) - element(&n->x, e, &n->mean)) * element(&n->x, e, &n->rstd));
 		}
 		*tensor_f32(&expected[6], o) = reference_sum(a, count);
 		*tensor_f32(&expected[7], o) = reference_sum(b, count);
@@ -437,9 +437,17 @@ static void check_bwd_stats(const struct norm *n, const char *name, bool masked)
 
 static void check_bwd_apply(const struct norm *n, const char *name, bool masked, unsigned int in_place)
 {
-	struct tensor t[9] = {n->x,	 n->dy,	    n->mean,
-			      n->rstd,	 n->gamma,  n->sum[0],
-			      n->sum[1], masked ? n->y : tensor_absent(), in_place == 1 ? n->dy : in_place == 2 ? n->x : n->dx};
+	struct tensor t[9] = {n->x,
+			      n->dy,
+			      n->mean,
+			      n->rstd,
+			      n->gamma,
+			      n->sum[0],
+			      n->sum[1],
+			      masked ? n->y : tensor_absent(),
+			      in_place == 1   ? n->dy
+			      : in_place == 2 ? n->x
+					      : n->dx};
 	struct tensor expected[9];
 	float c = n->params.norm.inverse_count;
 
@@ -454,8 +462,8 @@ static void check_bwd_apply(const struct norm *n, const char *name, bool masked,
 		float u = c * fmaf(xhat, element(&n->x, e, &n->sum[1]), element(&n->x, e, &n->sum[0]));
 		float gamma = n->gamma.base ? element(&n->x, e, &n->gamma) : 1.0f;
 
-		*tensor_f32(&expected[8], e) = n->params.norm.gamma_in_sums ? rstd * fmaf(gamma, dy, -u)
-									     : (rstd * gamma) * (dy - u);
+		*tensor_f32(&expected[8], e) =
+			n->params.norm.gamma_in_sums ? rstd * fmaf(gamma, dy, -u) : (rstd * gamma) * (dy - u);
 	}
 	op_check(WEFT_OP_NORM_BWD_APPLY, &n->params, 9, t, expected, name);
 	tensor_free(&expected[8]);
@@ -547,9 +555,8 @@ static void test_norm_gradient(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reduce),	  cmocka_unit_test(test_split),
-		cmocka_unit_test(test_argreduce), cmocka_unit_test(test_norm),
-		cmocka_unit_test(test_norm_gradient),
+		cmocka_unit_test(test_reduce), cmocka_unit_test(test_split),	     cmocka_unit_test(test_argreduce),
+		cmocka_unit_test(test_norm),   cmocka_unit_test(test_norm_gradient),
 	};
 
 	return cmocka_run_group_tests(tests, op_units_make, op_units_free);
