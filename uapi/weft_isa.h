@@ -224,13 +224,23 @@ enum weft_op {
 	 */
 	WEFT_OP_CONV_BWD_WEIGHT = 0x13,
 
-	/** MAXPOOL_FWD: X [N,H,W,C] -> Y [N,OH,OW,C], [index u8: kh * KW + kw of the first maximum, as Y]. */
+	/**
+	 * MAXPOOL_FWD: X [N,H,W,C] -> Y [N,OH,OW,C], [index u8: kh * KW + kw of the first maximum, as Y].
+	 * NaN is larger than any number.  A window without a tap in X gives -infinity and index 0.
+	 */
 	WEFT_OP_MAXPOOL_FWD = 0x20,
-	/** MAXPOOL_BWD: DY, index -> DX.  Windows are visited in ascending (oh, ow). */
+	/**
+	 * MAXPOOL_BWD: DY, index -> DX.  From +0, DY is added to the element that its index names,
+	 * windows in ascending (oh, ow).  An index of KH * KW or more faults with
+	 * WEFT_FAULT_VALUE; one that names a tap outside X adds nothing.
+	 */
 	WEFT_OP_MAXPOOL_BWD = 0x21,
-	/** AVGPOOL_FWD: X -> Y; params.pool.count_pad says whether padding counts. */
+	/**
+	 * AVGPOOL_FWD: X -> Y = sum / count; the sum is one chain over (kh, kw) from +0;
+	 * params.pool.count_pad says whether padding counts.  0 where nothing counts.
+	 */
 	WEFT_OP_AVGPOOL_FWD = 0x22,
-	/** AVGPOOL_BWD: DY -> DX. */
+	/** AVGPOOL_BWD: DY -> DX.  From +0, DY / count is added to each tap, windows in ascending (oh, ow). */
 	WEFT_OP_AVGPOOL_BWD = 0x23,
 
 	/**
@@ -239,42 +249,59 @@ enum weft_op {
 	 * have extent 1 in mean (same rank).  rstd = 1 / sqrt(var + epsilon);
 	 * var is the biased variance.  Batch, layer, instance and group norm
 	 * differ only in which axes are kept.  Sum: WEFT_SUM_REDUCE, two passes
-	 * (mean first, then squared deviations).
+	 * (mean first, then squared deviations), each total divided by the count.
 	 */
 	WEFT_OP_NORM_STATS = 0x30,
 	/**
 	 * NORM_APPLY: X, mean, rstd, [gamma], [beta] -> Y = (X - mean) * rstd *
-	 * gamma + beta, then activation.  Operands broadcast to X by extent 1.  In place.
+	 * gamma + beta, then activation; with both gamma and beta their product and
+	 * sum are fused.  Operands broadcast to X by extent 1.  In place.
 	 */
 	WEFT_OP_NORM_APPLY = 0x31,
 	/**
 	 * NORM_BWD_STATS: X, DY, mean, rstd, [gamma], [Y] -> sum_dy, sum_dy_xhat,
 	 * over the axes that have extent 1 in the outputs, with xhat = (X - mean) *
 	 * rstd.  With [gamma], DY is multiplied by it first; with [Y], DY counts
-	 * only where Y > 0 (backward of a fused ReLU).
+	 * only where Y > 0 (backward of a fused ReLU).  mean, rstd and gamma
+	 * broadcast to X by extent 1, and may vary along the reduced axes (the
+	 * gradients of a layer norm's gamma and beta).  Sums: WEFT_SUM_REDUCE.
 	 */
 	WEFT_OP_NORM_BWD_STATS = 0x32,
 	/**
 	 * NORM_BWD_APPLY: X, DY, mean, rstd, [gamma], sum_dy, sum_dy_xhat, [Y] -> DX.
 	 * With c = params.norm.inverse_count:
 	 * gamma_in_sums 0: DX = rstd * gamma * (DY - c * (sum_dy + xhat * sum_dy_xhat));
-	 * gamma_in_sums 1: DX = rstd * (gamma * DY - c * (sum_dy + xhat * sum_dy_xhat)).
+	 * gamma_in_sums 1: DX = rstd * (gamma * DY - c * (sum_dy + xhat * sum_dy_xhat)),
+	 * where xhat * sum_dy_xhat + sum_dy is fused, and so is gamma * DY - (...).
 	 * Operands broadcast to X by extent 1.  In place of DY or X.
 	 */
 	WEFT_OP_NORM_BWD_APPLY = 0x33,
 
-	/** SOFTMAX_FWD: X -> Y along the last dimension; params.softmax.log gives log-softmax.  In place. */
+	/**
+	 * SOFTMAX_FWD: X -> Y along the last dimension: e / sum(e), e = exp(X - max);
+	 * params.softmax.log gives X - max - log(sum(e)).  Sum: WEFT_SUM_REDUCE.  In place.
+	 */
 	WEFT_OP_SOFTMAX_FWD = 0x40,
-	/** SOFTMAX_BWD: Y, DY -> DX.  In place of DY. */
+	/**
+	 * SOFTMAX_BWD: Y, DY -> DX = Y * (DY - sum(DY * Y)); params.softmax.log: DY -
+	 * exp(Y) * sum(DY), fused.  Sum: WEFT_SUM_REDUCE.  In place of DY.
+	 */
 	WEFT_OP_SOFTMAX_BWD = 0x41,
 	/**
 	 * XENT_FWD: logits [R, C], labels i32 or i64 [R], [class weights C] ->
 	 * loss [R] or [] (sum or mean, params.xent), [probabilities R, C],
 	 * [denominator []: the weight sum that a mean divides by].  A label that is
 	 * neither in [0, C) nor ignore_index faults with WEFT_FAULT_VALUE.
+	 * With logp = log-softmax and s = smoothing, a row's loss is (1 - s) *
+	 * w[label] * -logp[label] + s / C * sum over c of w[c] * -logp[c], and 0
+	 * where the label is ignored; a mean divides by the sum of w[label] of the
+	 * rows that are not (torch.nn.CrossEntropyLoss).  Sums: WEFT_SUM_REDUCE.
 	 */
 	WEFT_OP_XENT_FWD = 0x42,
-	/** XENT_BWD: logits, labels, [class weights], dloss ([] or [R]), [denominator] -> dlogits.  In place of logits. */
+	/**
+	 * XENT_BWD: logits, labels, [class weights], dloss ([] or [R]), [denominator] -> dlogits.
+	 * A mean divides by the denominator, which is summed again where it is absent.  In place of logits.
+	 */
 	WEFT_OP_XENT_BWD = 0x43,
 
 	/** UNARY: X -> Y = f(X); f is params.unary.function.  Any strides.  In place. */
@@ -283,37 +310,62 @@ enum weft_op {
 	WEFT_OP_UNARY_BWD = 0x51,
 	/** BINARY: A, B -> Y = f(A, B), then activation.  Operands have Y's dims (stride 0 broadcasts).  In place of A or B. */
 	WEFT_OP_BINARY = 0x52,
-	/** WHERE: condition bool, A, B -> Y. */
+	/** WHERE: condition bool, A, B -> Y.  A, B and Y of any one type. */
 	WEFT_OP_WHERE = 0x53,
-	/** CAST: X -> Y, any numeric types; float to integer truncates towards zero and saturates. */
+	/**
+	 * CAST: X -> Y, any numeric types.  Float to integer truncates towards zero
+	 * and saturates, NaN gives 0; integer to integer keeps the low bits; to bool
+	 * is x != 0; to a narrower float rounds to nearest even, from and to a 16-bit
+	 * float through f32.
+	 */
 	WEFT_OP_CAST = 0x54,
 
-	/** REDUCE: X -> Y; reduced axes have extent 1 in Y (same rank).  params.reduce.  Sum: WEFT_SUM_REDUCE. */
+	/**
+	 * REDUCE: X -> Y; reduced axes have extent 1 in Y (same rank).  params.reduce.
+	 * Sum: WEFT_SUM_REDUCE; the other functions follow the same order with their
+	 * own operation.  MEAN divides the total by the count; LOG_SUM_EXP is
+	 * log(sum(exp(x - max))) + max.  SUM scales its block sums, the others their result.
+	 */
 	WEFT_OP_REDUCE = 0x60,
-	/** ARGREDUCE: X -> Y i32 or i64; params.reduce.function is MAX or MIN, one reduced axis, first extreme (or last) wins. */
+	/** ARGREDUCE: X -> Y i32 or i64; params.reduce.function is MAX or MIN, one reduced axis at most, first extreme (or last) wins; NaN is more extreme than any number. */
 	WEFT_OP_ARGREDUCE = 0x61,
 
-	/** GATHER: table [V, D...], indices i32/i64 [R] -> Y [R, D...]; negative indices count from the end; out of range faults. */
+	/** GATHER: table [V, D...], indices i32/i64 [R] -> Y [R, D...]; negative indices count from the end; out of range faults with WEFT_FAULT_VALUE.  Any type. */
 	WEFT_OP_GATHER = 0x70,
-	/** SCATTER_ADD: DY [R, D...], indices [R] -> DX [V, D...], which is added to, in ascending R. */
+	/** SCATTER_ADD: DY [R, D...], indices [R] -> DX [V, D...], which is added to, in ascending R.  Indices as in GATHER. */
 	WEFT_OP_SCATTER_ADD = 0x71,
-	/** IOTA: -> Y i32/i64/f32 [R]: params.iota.start + i * step. */
+	/** IOTA: -> Y i32/i64/f32 [R]: params.iota.start + i * step in binary64, then converted as by CAST. */
 	WEFT_OP_IOTA = 0x72,
 
 	/**
 	 * SGD: G, hyper -> W, [momentum].  hyper is f32 [8], see enum weft_hyper.  W and momentum
-	 * are read and written.  params.optimizer.
+	 * are read and written.  params.optimizer.  torch.optim.SGD, with fused
+	 * multiply-adds where one stands: d = decay * W + G * scale; without
+	 * momentum W = W - lr * d; else m = momentum * m + (1 - dampening) * d and
+	 * W = W - lr * m, or with nesterov W - lr * (momentum * m + d).  m starts from
+	 * 0; torch leaves dampening out in the first step: give 0 for it there.
 	 */
 	WEFT_OP_SGD = 0x80,
-	/** ADAM: G, hyper -> W, m, v.  params.optimizer.decoupled selects AdamW. */
+	/**
+	 * ADAM: G, hyper -> W, m, v.  torch.optim.Adam, with fused multiply-adds where
+	 * one stands; params.optimizer.decoupled selects AdamW.  Coupled: g = decay *
+	 * W + G * scale; decoupled: g = G * scale, W = W * (1 - lr * decay).  Then m =
+	 * beta1 * m + (1 - beta1) * g, v = beta2 * v + (1 - beta2) * (g * g), and
+	 * W = W - lr / bias1 * (m / (sqrt(v) / bias2_sqrt + epsilon)).
+	 */
 	WEFT_OP_ADAM = 0x81,
-	/** LERP: A -> Y = Y + (A * scale - Y) * weight (running statistics); params.lerp.  Y is read and written. */
+	/** LERP: A -> Y = Y + (A * scale - Y) * weight (running statistics), both fused; params.lerp.  Y is read and written. */
 	WEFT_OP_LERP = 0x82,
 
 	/**
-	 * RANDOM: [counter i64 [2]: stream, step] -> Y f32.  Philox4x32-10 keyed by params.random.seed,
-	 * counted by (element / 4, stream, step): the same arguments give the same
-	 * numbers for every thread count and however often they are drawn.
+	 * RANDOM: [counter i64 [2]: stream, step] -> Y f32.  Philox4x32-10 keyed by params.random.seed;
+	 * element e (row-major in Y's dims) takes word e mod 4 of the block whose
+	 * counter words are e / 4, stream, step and step >> 32.  The stream is
+	 * params.random.stream plus the counter's; step is 0 without a counter.  The
+	 * same arguments give the same numbers for every thread count and however
+	 * often they are drawn.  u = (word >> 8) * 2^-24; UNIFORM is u * (high - low) +
+	 * low, fused (low where that rounds to high); BERNOULLI is u < low; NORMAL
+	 * takes Box and Muller's pair of each two words.
 	 */
 	WEFT_OP_RANDOM = 0x90,
 	/** DROPOUT: X, counter -> Y, [mask bool]; params.random.  The mask is that of RANDOM < keep probability.  In place.  Also its own gradient. */
@@ -336,7 +388,12 @@ enum weft_op {
 /** The sum starts from the output's present value (MATMUL, CONV_*, REDUCE with SUM, BINARY with ADD is plain). */
 #define WEFT_F_ACCUMULATE (1u << 0)
 
-/** Functions of UNARY; "(y)" marks those whose gradient takes Y instead of X. alpha and beta are params.unary's. */
+/**
+ * Functions of UNARY; "(y)" marks those whose gradient takes Y instead of X. alpha and beta are params.unary's.
+ * Results are those of the engine's own elementary functions, the same on every
+ * path: EXP is within 1.2 ulp of the exact value, SIGMOID 2.2, TANH 2.6,
+ * SOFTSIGN and HARD_SWISH round each step, all others are within 0.501 ulp.
+ */
 enum weft_unary {
 	WEFT_UNARY_IDENTITY = 0, /* (y) */
 	WEFT_UNARY_NEG, /* (y) */
@@ -352,7 +409,7 @@ enum weft_unary {
 	WEFT_UNARY_LEAKY_RELU, /* x < 0 ? alpha * x : x */
 	WEFT_UNARY_ELU, /* x < 0 ? alpha * (exp(x) - 1) : x */
 	WEFT_UNARY_SELU, /* beta * (x < 0 ? alpha * (exp(x) - 1) : x) */
-	WEFT_UNARY_CELU,
+	WEFT_UNARY_CELU, /* x < 0 ? alpha * (exp(x / alpha) - 1) : x */
 	WEFT_UNARY_SIGMOID, /* (y) */
 	WEFT_UNARY_TANH, /* (y) */
 	WEFT_UNARY_SOFTPLUS,
@@ -362,7 +419,7 @@ enum weft_unary {
 	WEFT_UNARY_SILU,
 	WEFT_UNARY_MISH,
 	WEFT_UNARY_HARD_SIGMOID, /* max(0, min(1, alpha * x + beta)) */
-	WEFT_UNARY_HARD_SWISH,
+	WEFT_UNARY_HARD_SWISH, /* x * max(0, min(1, x / 6 + 0.5)) */
 	WEFT_UNARY_CLIP, /* min(max(x, alpha), beta) */
 	WEFT_UNARY_AFFINE, /* alpha * x + beta */
 	WEFT_UNARY_POW, /* x ^ alpha */
@@ -389,7 +446,12 @@ enum weft_unary {
 	WEFT_UNARY_FUNCTIONS,
 };
 
-/** Functions of BINARY.  Comparisons give bool; AND, OR, XOR take bool; the rest take f32, i32, i64 (both operands and result alike). */
+/**
+ * Functions of BINARY.  Comparisons give bool and take f32, i32, i64 (EQUAL: bool too); AND, OR, XOR take bool; shifts
+ * take i32, i64; the rest take f32, i32, i64 (both operands and result alike).  Integers wrap around; a division by 0
+ * gives 0; a negative power is truncated; a shift by less than 0 or by the width or more shifts everything out, right
+ * shifts keep the sign.  MAX and MIN of floats give NaN if either is.  The activation is for f32.
+ */
 enum weft_binary {
 	WEFT_BINARY_ADD = 0,
 	WEFT_BINARY_SUB,
