@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+/* Models out: ONNX with other weights and nothing else changed, and safetensors. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "import/model.h"
+#include "weft/error.h"
+
+/* A file that appears under its name only once it is whole and on the disk. */
+struct output {
+	const char *path;
+	char *temporary;
+	int fd;
+};
+
+static int output_open(struct output *output, const char *path)
+{
+	output->path = path;
+	output->fd = -1;
+	if (asprintf(&output->temporary, "%s.XXXXXX", path) < 0) {
+		output->temporary = NULL;
+		return weft_fail(ENOMEM, "no memory to save %s", path);
+	}
+	output->fd = mkostemp(output->temporary, O_CLOEXEC);
+	if (output->fd < 0)
+		return weft_fail(errno, "%s cannot be made: %s", output->temporary, strerror(errno));
+	return 0;
+}
+
+static int output_write(struct output *output, const void *bytes, size_t size)
+{
+	const uint8_t *from = bytes;
+
+	while (size) {
+		ssize_t written = write(output->fd, from, size);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return weft_fail(written ? errno : EIO, "%s: %s", output->temporary,
+					 strerror(written ? errno : EIO));
+		from += written;
+		size -= (size_t)written;
+	}
+	return 0;
+}
+
+/* The directory holds the new name: without this a crash could lose it. */
+static int sync_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *directory = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	int fd, r = 0;
+
+	if (!directory)
+		return weft_fail(ENOMEM, "no memory to save %s", path);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd))
+		r = weft_fail(errno, "%s: %s", directory, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	free(directory);
+	return r;
+}
+
+static int output_close(struct output *output, int r)
+{
+	if (output->fd >= 0) {
+		if (!r && (fchmod(output->fd, 0644) || fsync(output->fd)))
+			r = weft_fail(errno, "%s: %s", output->temporary, strerror(errno));
+		if (close(output->fd) && !r)
+			r = weft_fail(errno, "%s: %s", output->temporary, strerror(errno));
+		if (!r && rename(output->temporary, output->path))
+			r = weft_fail(errno, "%s cannot be replaced: %s", output->path, strerror(errno));
+		else if (!r)
+			r = sync_directory(output->path);
+		if (r)
+			unlink(output->temporary);
+	}
+	free(output->temporary);
+	return r;
+}
+
+/*
+ * The tensors that training changes are float initializers with dimensions;
+ * @read says -ENOENT for those that the graph did not use, which stay as they are.
+ */
+static bool is_changeable(const Onnx__TensorProto *tensor)
+{
+	return tensor->n_dims && tensor->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT &&
+	       tensor->data_location != ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+}
+
+static int read_weight(const Onnx__TensorProto *tensor, weft_read_value read, void *user,
+		       struct weft_host_tensor **contents)
+{
+	int r = weft_onnx_tensor(tensor, contents);
+
+	if (r)
+		return r;
+	if (!(*contents)->elements)
+		return 0;
+	r = read(user, tensor->name, (*contents)->data, (*contents)->elements * sizeof(float));
+	if (r == -ENOENT)
+		return 0;
+	if (r) {
+		weft_host_tensor_free(*contents);
+		*contents = NULL;
+		return weft_fail_in(r, "weight %s", tensor->name);
+	}
+	return 0;
+}
+
+/* What an initializer held before it was lent another tensor's contents. */
+struct loan {
+	Onnx__TensorProto *tensor;
+	protobuf_c_boolean has_raw_data;
+	ProtobufCBinaryData raw_data;
+	size_t n_float_data;
+	struct weft_host_tensor *contents;
+};
+
+static void take_back(struct loan *loan, size_t loans)
+{
+	size_t i;
+
+	for (i = 0; i < loans; i++) {
+		loan[i].tensor->has_raw_data = loan[i].has_raw_data;
+		loan[i].tensor->raw_data = loan[i].raw_data;
+		loan[i].tensor->n_float_data = loan[i].n_float_data;
+		weft_host_tensor_free(loan[i].contents);
+	}
+	free(loan);
+}
+
+static int lend_weights(const struct weft_model *model, weft_read_value read, void *user, struct loan **loan,
+			size_t *loans)
+{
+	const Onnx__GraphProto *graph = model->proto->graph;
+	size_t i;
+	int r;
+
+	*loans = 0;
+	*loan = calloc(graph->n_initializer + 1, sizeof(**loan));
+	if (!*loan)
+		return weft_fail(ENOMEM, "no memory to save %zu weights", graph->n_initializer);
+	for (i = 0; i < graph->n_initializer; i++) {
+		Onnx__TensorProto *tensor = graph->initializer[i];
+		struct weft_host_tensor *contents;
+
+		if (!is_changeable(tensor))
+			continue;
+		r = read_weight(tensor, read, user, &contents);
+		if (r)
+			return r;
+		(*loan)[(*loans)++] = (struct loan){tensor, tensor->has_raw_data, tensor->raw_data,
+						    tensor->n_float_data, contents};
+		tensor->has_raw_data = 1;
+		tensor->raw_data.data = contents->data;
+		tensor->raw_data.len = contents->elements * sizeof(float);
+		tensor->n_float_data = 0;
+	}
+	return 0;
+}
+
+int weft_model_save_onnx(const struct weft_model *model, const char *path, weft_read_value read, void *user)
+{
+	struct output output = {.fd = -1};
+	uint8_t *bytes = NULL;
+	struct loan *loan;
+	size_t loans, size;
+	int r = lend_weights(model, read, user, &loan, &loans);
+
+	if (!r) {
+		size = onnx__model_proto__get_packed_size(model->proto);
+		bytes = malloc(size);
+		if (bytes)
+			onnx__model_proto__pack(model->proto, bytes);
+		else
+			r = weft_fail(ENOMEM, "no memory for %zu bytes of %s", size, path);
+	}
+	if (loan)
+		take_back(loan, loans);
+	if (!r)
+		r = output_open(&output, path);
+	if (!r)
+		r = output_write(&output, bytes, size);
+	if (bytes)
+		r = output_close(&output, r);
+	free(bytes);
+	return r;
+}
+
+/* Append a name to JSON text. */
+static void put_string(FILE *text, const char *name)
+{
+	putc('"', text);
+	for (; *name; name++) {
+		if (*name == '"' || *name == '\\')
+			fprintf(text, "\\%c", *name);
+		else if ((unsigned char)*name < 0x20)
+			fprintf(text, "\\u%04x", (unsigned char)*name);
+		else
+			putc(*name, text);
+	}
+	putc('"', text);
+}
+
+/* Names, shapes and places of all tensors, padded so that the data is aligned. */
+static int safetensors_header(const Onnx__GraphProto *graph, char **header, size_t *size)
+{
+	FILE *text = open_memstream(header, size);
+	uint64_t offset = 0;
+	bool first = true;
+	size_t i, d;
+
+	if (!text)
+		return weft_fail(ENOMEM, "no memory for a header");
+	putc('{', text);
+	for (i = 0; i < graph->n_initializer; i++) {
+		const Onnx__TensorProto *tensor = graph->initializer[i];
+		uint64_t bytes = sizeof(float);
+
+		if (!is_changeable(tensor))
+			continue;
+		fputs(first ? "" : ",", text);
+		first = false;
+		put_string(text, tensor->name);
+		fputs(":{\"dtype\":\"F32\",\"shape\":[", text);
+		for (d = 0; d < tensor->n_dims; d++) {
+			fprintf(text, "%s%lld", d ? "," : "", (long long)tensor->dims[d]);
+			if (tensor->dims[d] < 0 || __builtin_mul_overflow(bytes, (uint64_t)tensor->dims[d], &bytes))
+				bytes = UINT64_MAX;
+		}
+		fprintf(text, "],\"data_offsets\":[%llu,", (unsigned long long)offset);
+		if (__builtin_add_overflow(offset, bytes, &offset)) {
+			fclose(text);
+			return weft_fail(EINVAL, "tensor %s: its size overflows", tensor->name);
+		}
+		fprintf(text, "%llu]}", (unsigned long long)offset);
+	}
+	putc('}', text);
+	fflush(text);
+	while (*size % 8) {
+		putc(' ', text);
+		fflush(text);
+	}
+	return fclose(text) ? weft_fail(ENOMEM, "no memory for a header") : 0;
+}
+
+int weft_model_save_safetensors(const struct weft_model *model, const char *path, weft_read_value read, void *user)
+{
+	const Onnx__GraphProto *graph = model->proto->graph;
+	struct output output = {.fd = -1};
+	char *header = NULL;
+	size_t size = 0, i;
+	uint64_t length;
+	int r = safetensors_header(graph, &header, &size);
+
+	if (!r)
+		r = output_open(&output, path);
+	length = size;
+	if (!r)
+		r = output_write(&output, &length, sizeof(length));
+	if (!r)
+		r = output_write(&output, header, size);
+	for (i = 0; i < graph->n_initializer && !r; i++) {
+		struct weft_host_tensor *contents;
+
+		if (!is_changeable(graph->initializer[i]))
+			continue;
+		r = read_weight(graph->initializer[i], read, user, &contents);
+		if (r)
+			break;
+		r = output_write(&output, contents->data, contents->elements * sizeof(float));
+		weft_host_tensor_free(contents);
+	}
+	free(header);
+	return output.temporary ? output_close(&output, r) : r;
+}
