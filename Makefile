@@ -25,7 +25,7 @@ all: build
 build: setup-build $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS)
 	@mkdir -p $(BUILD)/bin
-	@for tool in weft weft-demo-model; do ln -sf ../tools/weft/$$tool $(BUILD)/bin/$$tool; done
+	@ln -sf ../tools/weft/weft ../tools/models/weft-demo-model $(BUILD)/bin/
 
 setup-build setup-test setup-bench: setup-%:
 	@scripts/setup $*

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/* weft plan: its arguments. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan_command.h"
+#include "sizes.h"
+
+enum { KEY_TRAIN = KEY_COMMAND, KEY_BATCH, KEY_OPTIM, KEY_INSTANCE, KEY_RAM, KEY_TIME_RATIO, KEY_TIMELINE, KEY_JSON };
+
+static const struct argp_option options[] = {
+	{"train", KEY_TRAIN, NULL, 0, "Plan a training step (otherwise: inference)", 1},
+	{"batch", KEY_BATCH, "N", 0, "Examples per step (default: 64)", 1},
+	{"optim", KEY_OPTIM, "NAME", 0, "sgd, adam or adamw (default: adam)", 1},
+	{"timeline", KEY_TIMELINE, "FILE.svg", 0, "Draw the memory of the planned step", 1},
+	{"instance", KEY_INSTANCE, "FILE.json", 0, "Plan POET's problem in FILE instead of a model", 2},
+	{"ram", KEY_RAM, "BYTES", 0, "Memory for --instance", 2},
+	{"time-ratio", KEY_TIME_RATIO, "R", 0, "Most time for --instance, over that of computing everything once", 2},
+	{"json", KEY_JSON, NULL, 0, "Print one JSON object on standard output", 3},
+	{0},
+};
+
+static enum weft_optimizer optimizer(struct argp_state *state, const char *text)
+{
+	static const char *const name[] = {
+		[WEFT_OPTIMIZER_SGD] = "sgd", [WEFT_OPTIMIZER_ADAM] = "adam", [WEFT_OPTIMIZER_ADAMW] = "adamw"};
+
+	for (size_t i = 0; i < sizeof(name) / sizeof(name[0]); i++)
+		if (!strcmp(name[i], text))
+			return (enum weft_optimizer)i;
+	argp_error(state, "--optim %s: expected sgd, adam or adamw", text);
+	return WEFT_OPTIMIZER_ADAM;
+}
+
+static void check_arguments(struct argp_state *state, const struct plan_arguments *arguments)
+{
+	if (!arguments->model == !arguments->instance)
+		argp_error(state, "give either an ONNX file or --instance FILE.json");
+	if (arguments->instance && !arguments->ram_bytes)
+		argp_error(state, "--instance needs --ram BYTES");
+	if (arguments->instance && arguments->timeline)
+		argp_error(state, "--timeline draws plans of models, not of --instance");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct plan_arguments *arguments = state->input;
+	unsigned long value;
+	char *end;
+
+	switch (key) {
+	case KEY_TRAIN:
+		arguments->train = true;
+		return 0;
+	case KEY_BATCH:
+		value = strtoul(arg, &end, 10);
+		if (*arg < '0' || *arg > '9' || *end || value < 1 || value > 1 << 20)
+			argp_error(state, "--batch %s: expected a whole number from 1 to %d", arg, 1 << 20);
+		arguments->batch = (uint32_t)value;
+		return 0;
+	case KEY_OPTIM:
+		arguments->optimizer = optimizer(state, arg);
+		return 0;
+	case KEY_INSTANCE:
+		arguments->instance = arg;
+		return 0;
+	case KEY_RAM:
+		if (size_parse(arg, &arguments->ram_bytes) || !arguments->ram_bytes)
+			argp_error(state, "--ram %s: expected a size, for example 65536 or 64K", arg);
+		return 0;
+	case KEY_TIME_RATIO:
+		arguments->time_ratio = strtod(arg, &end);
+		if (end == arg || *end || !(arguments->time_ratio >= 1))
+			argp_error(state, "--time-ratio %s: expected a number of at least 1", arg);
+		return 0;
+	case KEY_TIMELINE:
+		arguments->timeline = arg;
+		return 0;
+	case KEY_JSON:
+		arguments->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (arguments->model)
+			argp_error(state, "one model at a time: %s and %s", arguments->model, arg);
+		arguments->model = arg;
+		return 0;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->budget;
+		return 0;
+	case ARGP_KEY_END:
+		check_arguments(state, arguments);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_child children[] = {{&budget_argp, 0, "Device and budgets:", 10}, {0}};
+static const struct argp argp = {
+	options,
+	parse,
+	"MODEL.onnx\n--instance FILE.json --ram BYTES",
+	"Say what would be kept, paged and recomputed within budgets, without training.\v"
+	"EXAMPLES\n"
+	"  weft plan lenet.onnx --train --batch 64\n"
+	"  weft plan lenet.onnx --train --batch 64 --device-mem 2M --timeline plan.svg\n"
+	"  weft plan --instance vgg16.json --ram 256K --time-ratio 1.5 --plan-seconds 10 --json\n",
+	children,
+	NULL,
+	NULL,
+};
+
+static int run(int argc, char **argv)
+{
+	struct plan_arguments arguments = {.batch = 64, .optimizer = WEFT_OPTIMIZER_ADAM};
+	int status;
+
+	budget_defaults(&arguments.budget);
+	command_parse(&argp, argc, argv, &arguments);
+	status = arguments.instance ? plan_instance(&arguments) : plan_model(&arguments);
+	budget_free(&arguments.budget);
+	return status;
+}
+
+const struct command command_plan = {"plan", "say what would be kept, paged and recomputed", run};

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: MIT
+/* weft train */
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <cjson/cJSON.h>
+
+#include "command.h"
+#include "plan/plan.h"
+#include "progress.h"
+#include "sizes.h"
+#include "timeline.h"
+#include "weft/error.h"
+#include "weft/train.h"
+
+enum {
+	KEY_DATA = KEY_COMMAND,
+	KEY_EPOCHS,
+	KEY_BATCH,
+	KEY_OPTIM,
+	KEY_LR,
+	KEY_MOMENTUM,
+	KEY_WEIGHT_DECAY,
+	KEY_SEED,
+	KEY_OUT,
+	KEY_CHECKPOINT_EVERY,
+	KEY_RESUME,
+	KEY_TIMELINE,
+	KEY_JSON,
+	KEY_QUIET,
+};
+
+struct train_arguments {
+	struct budget_options budget;
+	struct weft_train_options train;
+	const char *model, *timeline;
+	double lr, momentum, weight_decay; /* NAN: the optimizer's default */
+	bool json, quiet;
+	struct progress progress;
+};
+
+static const struct argp_option options[] = {
+	{"data", KEY_DATA, "DIR", 0,
+	 "Labelled images: a directory with IDX (MNIST), CIFAR binary or NPY files, or generate:28x28x1, "
+	 "generate:32x32x3",
+	 1},
+	{"epochs", KEY_EPOCHS, "N", 0, "Passes over the training set (default: 5)", 1},
+	{"batch", KEY_BATCH, "N", 0, "Examples per step (default: 64)", 1},
+	{"optim", KEY_OPTIM, "NAME", 0, "sgd, adam or adamw (default: adam)", 1},
+	{"lr", KEY_LR, "F", 0, "Learning rate (default: 0.01 for sgd, 0.001 otherwise)", 1},
+	{"momentum", KEY_MOMENTUM, "F", 0, "Momentum of sgd (default: 0.9)", 1},
+	{"weight-decay", KEY_WEIGHT_DECAY, "F", 0, "Weight decay (default: 0.01 for adamw, 0 otherwise)", 1},
+	{"seed", KEY_SEED, "N", 0, "Order of examples and everything else that is drawn (default: 0)", 1},
+	{"out", KEY_OUT, "DIR", 0, "Keep model.onnx, model.safetensors, checkpoint and metrics.jsonl there", 2},
+	{"checkpoint-every", KEY_CHECKPOINT_EVERY, "N", 0,
+	 "Steps between checkpoints (default: at the end of an epoch only)", 2},
+	{"resume", KEY_RESUME, NULL, 0, "Go on from the checkpoint in --out DIR, if there is one", 2},
+	{"timeline", KEY_TIMELINE, "FILE.svg", 0, "Draw the memory of one training step", 2},
+	{"json", KEY_JSON, NULL, 0, "Print one JSON object on standard output", 2},
+	{"quiet", KEY_QUIET, NULL, 0, "No progress", 2},
+	{0},
+};
+
+static volatile sig_atomic_t signal_received;
+
+static void on_signal(int number)
+{
+	signal_received = number;
+}
+
+static uint64_t whole(struct argp_state *state, const char *option, const char *text, uint64_t least, uint64_t most)
+{
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || value < least || value > most)
+		argp_error(state, "%s %s: expected a whole number from %llu to %llu", option, text,
+			   (unsigned long long)least, (unsigned long long)most);
+	return value;
+}
+
+static double number(struct argp_state *state, const char *option, const char *text, double most)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || *end || !(value >= 0) || value > most)
+		argp_error(state, "%s %s: expected a number from 0 to %g", option, text, most);
+	return value;
+}
+
+static enum weft_optimizer optimizer(struct argp_state *state, const char *text)
+{
+	static const char *const name[] = {
+		[WEFT_OPTIMIZER_SGD] = "sgd", [WEFT_OPTIMIZER_ADAM] = "adam", [WEFT_OPTIMIZER_ADAMW] = "adamw"};
+
+	for (size_t i = 0; i < sizeof(name) / sizeof(name[0]); i++)
+		if (!strcmp(name[i], text))
+			return (enum weft_optimizer)i;
+	argp_error(state, "--optim %s: expected sgd, adam or adamw", text);
+	return WEFT_OPTIMIZER_ADAM;
+}
+
+static void check_arguments(struct argp_state *state, const struct train_arguments *arguments)
+{
+	if (!arguments->model)
+		argp_error(state, "which model? Give an ONNX file");
+	if (!arguments->train.data)
+		argp_error(state, "which data? Give --data DIR, or --data generate:28x28x1");
+	if (arguments->train.resume && !arguments->train.out)
+		argp_error(state, "--resume goes on from the checkpoint of --out DIR, which is not given");
+	if (arguments->train.checkpoint_every && !arguments->train.out)
+		argp_error(state, "--checkpoint-every needs --out DIR to keep checkpoints in");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct train_arguments *arguments = state->input;
+	struct weft_train_options *train = &arguments->train;
+
+	switch (key) {
+	case KEY_DATA:
+		train->data = arg;
+		return 0;
+	case KEY_EPOCHS:
+		train->epochs = (uint32_t)whole(state, "--epochs", arg, 1, 1000000);
+		return 0;
+	case KEY_BATCH:
+		train->batch = (uint32_t)whole(state, "--batch", arg, 1, 1 << 20);
+		return 0;
+	case KEY_OPTIM:
+		train->optimizer = optimizer(state, arg);
+		return 0;
+	case KEY_LR:
+		arguments->lr = number(state, "--lr", arg, 1e30);
+		return 0;
+	case KEY_MOMENTUM:
+		arguments->momentum = number(state, "--momentum", arg, 1);
+		return 0;
+	case KEY_WEIGHT_DECAY:
+		arguments->weight_decay = number(state, "--weight-decay", arg, 1e6);
+		return 0;
+	case KEY_SEED:
+		arguments->budget.session.seed = whole(state, "--seed", arg, 0, UINT64_MAX);
+		return 0;
+	case KEY_OUT:
+		train->out = arg;
+		return 0;
+	case KEY_CHECKPOINT_EVERY:
+		train->checkpoint_every = (uint32_t)whole(state, "--checkpoint-every", arg, 1, UINT32_MAX);
+		return 0;
+	case KEY_RESUME:
+		train->resume = true;
+		return 0;
+	case KEY_TIMELINE:
+		arguments->timeline = arg;
+		return 0;
+	case KEY_JSON:
+		arguments->json = true;
+		return 0;
+	case KEY_QUIET:
+		arguments->quiet = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (arguments->model)
+			argp_error(state, "one model at a time: %s and %s", arguments->model, arg);
+		arguments->model = arg;
+		return 0;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->budget;
+		return 0;
+	case ARGP_KEY_END:
+		check_arguments(state, arguments);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_child children[] = {{&budget_argp, 0, "Device and budgets:", 10}, {0}};
+static const struct argp argp = {
+	options,
+	parse,
+	"MODEL.onnx",
+	"Train a model on labelled images, within budgets of device memory, host memory and storage.\v"
+	"The trained weights are the same bits for every budget, policy and number of threads.\n\n"
+	"EXAMPLES\n"
+	"  weft train lenet.onnx --data mnist --epochs 5 --out run\n"
+	"  weft train lenet.onnx --data mnist --device-mem 2M --host-mem 1M --storage /var/tmp:64M --timeline "
+	"step.svg\n"
+	"  weft train lenet.onnx --data mnist --epochs 10 --out run --resume\n",
+	children,
+	NULL,
+	NULL,
+};
+
+/* PyTorch's defaults, but for sgd's momentum. */
+static void choose_hyper(struct train_arguments *arguments)
+{
+	bool sgd = arguments->train.optimizer == WEFT_OPTIMIZER_SGD,
+	     adamw = arguments->train.optimizer == WEFT_OPTIMIZER_ADAMW;
+	float *hyper = arguments->train.hyper;
+
+	hyper[WEFT_HYPER_LR] = (float)(!isnan(arguments->lr) ? arguments->lr : sgd ? 0.01 : 0.001);
+	hyper[WEFT_HYPER_BETA1] = (float)(!sgd ? 0.9 : !isnan(arguments->momentum) ? arguments->momentum : 0.9);
+	hyper[WEFT_HYPER_BETA2] = sgd ? 0.0f : 0.999f;
+	hyper[WEFT_HYPER_EPSILON] = 1e-8f;
+	hyper[WEFT_HYPER_WEIGHT_DECAY] = (float)(!isnan(arguments->weight_decay) ? arguments->weight_decay
+						 : adamw			 ? 0.01
+										 : 0);
+	hyper[WEFT_HYPER_GRADIENT_SCALE] = 1.0f;
+}
+
+static void on_step(void *user, const struct weft_train_progress *progress)
+{
+	progress_step(&((struct train_arguments *)user)->progress, progress);
+}
+
+static void on_epoch(void *user, const struct weft_train_progress *progress)
+{
+	progress_epoch(&((struct train_arguments *)user)->progress, progress);
+}
+
+static void on_note(void *user, const char *sentence)
+{
+	(void)user;
+	fprintf(stderr, "weft: %s\n", sentence);
+}
+
+static int on_traced(void *user, struct weft_session *session)
+{
+	struct train_arguments *arguments = user;
+	const struct weft_session_options *options = &arguments->budget.session;
+	const struct weft_budget budget = {{options->device_bytes, options->host_bytes, options->storage_bytes},
+					   options->time_ratio};
+
+	return timeline_of_session(arguments->timeline, session, &budget);
+}
+
+static uint64_t peak_rss(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)usage.ru_maxrss << 10;
+}
+
+static void print_json(int status, const struct weft_train_result *result)
+{
+	cJSON *object = cJSON_CreateObject();
+	char *text;
+
+	if (status == -ENOSPC && (result->refusal.least_device_bytes || result->refusal.least_host_bytes)) {
+		cJSON_AddNumberToObject(object, "least_device_bytes", (double)result->refusal.least_device_bytes);
+		cJSON_AddNumberToObject(object, "least_host_bytes", (double)result->refusal.least_host_bytes);
+	}
+	if (status) {
+		cJSON_AddStringToObject(object, "error", weft_error());
+	} else {
+		if (isnan(result->test_accuracy))
+			cJSON_AddNullToObject(object, "test_accuracy");
+		else
+			cJSON_AddNumberToObject(object, "test_accuracy", result->test_accuracy);
+		cJSON_AddNumberToObject(object, "final_loss", result->final_loss);
+		cJSON_AddStringToObject(object, "weights_sha256", result->weights_sha256);
+		cJSON_AddNumberToObject(object, "steps", (double)result->steps);
+		cJSON_AddBoolToObject(object, "stopped", result->stopped);
+		cJSON_AddNumberToObject(object, "peak_device_bytes", (double)result->usage.peak_device_bytes);
+		cJSON_AddNumberToObject(object, "peak_host_bytes", (double)result->usage.peak_host_bytes);
+		cJSON_AddNumberToObject(object, "peak_storage_bytes", (double)result->usage.peak_storage_bytes);
+		cJSON_AddNumberToObject(object, "peak_rss_bytes", (double)peak_rss());
+		cJSON_AddNumberToObject(object, "step_seconds", result->usage.step_seconds);
+		cJSON_AddNumberToObject(object, "energy_joules", result->usage.energy_joules);
+		cJSON_AddNumberToObject(object, "recomputed_ops", (double)result->usage.recomputed_ops);
+		cJSON_AddNumberToObject(object, "paged_bytes", (double)result->usage.paged_bytes);
+	}
+	text = cJSON_Print(object);
+	puts(text ? text : "{}");
+	cJSON_free(text);
+	cJSON_Delete(object);
+}
+
+static void print_line(const char *what, uint64_t bytes, uint64_t budget)
+{
+	char size[24], most[24];
+
+	if (budget == UINT64_MAX)
+		printf("  %-16s %10s\n", what, size_format(bytes, size));
+	else
+		printf("  %-16s %10s of %s\n", what, size_format(bytes, size), size_format(budget, most));
+}
+
+static void print_table(const struct train_arguments *arguments, const struct weft_train_result *result)
+{
+	const struct weft_session_options *options = &arguments->budget.session;
+	const struct weft_session_usage *usage = &result->usage;
+	char text[32], size[24];
+
+	if (isfinite(result->test_accuracy))
+		printf("  %-16s %8.2f %%\n", "test accuracy", 100 * result->test_accuracy);
+	printf("  %-16s %10.4f\n", "training loss", result->final_loss);
+	print_line("device memory", usage->peak_device_bytes, options->device_bytes);
+	print_line("host memory", usage->peak_host_bytes, options->host_bytes);
+	print_line("storage", usage->peak_storage_bytes, options->storage_bytes);
+	printf("  %-16s %10s\n", "process", size_format(peak_rss(), size));
+	printf("  %-16s %10s in all\n", "paged", size_format(usage->paged_bytes, size));
+	printf("  %-16s %10llu operations in all\n", "recomputed", (unsigned long long)usage->recomputed_ops);
+	printf("  %-16s %10s\n", "step", seconds_format(usage->step_seconds, text));
+	printf("  %-16s %10s, by the device's model\n", "energy", joules_format(usage->energy_joules, text));
+	printf("  %-16s %s\n", "weights", result->weights_sha256);
+}
+
+static int report(const struct train_arguments *arguments, int status, const struct weft_train_result *result)
+{
+	const char *out = arguments->train.out;
+
+	if (arguments->json)
+		print_json(status, result);
+	if (status == -ENOSPC && (result->refusal.least_device_bytes || result->refusal.least_host_bytes))
+		return command_refused(&arguments->budget, &result->refusal);
+	if (status)
+		return command_error("%s", weft_error());
+	if (result->stopped) {
+		if (out)
+			command_error("stopped after step %llu; %s/checkpoint holds it, --resume goes on",
+				      (unsigned long long)result->steps, out);
+		else
+			command_error("stopped after step %llu; nothing is kept without --out",
+				      (unsigned long long)result->steps);
+		return 128 + signal_received;
+	}
+	if (arguments->json)
+		return STATUS_DONE;
+	print_table(arguments, result);
+	if (arguments->timeline)
+		printf("  %-16s %s\n", "timeline", arguments->timeline);
+	if (out)
+		printf("  %-16s %s/model.onnx, model.safetensors, checkpoint, metrics.jsonl\n", "kept", out);
+	return STATUS_DONE;
+}
+
+static int train(struct train_arguments *arguments)
+{
+	struct weft_train_options *train = &arguments->train;
+	struct weft_train_result result = {0};
+	struct weft_model *model = NULL;
+	struct accel_device *device = NULL;
+	int status = weft_model_load(arguments->model, &model);
+
+	if (!status && budget_open_device(&arguments->budget, &device)) {
+		weft_model_free(model);
+		return STATUS_FAILED;
+	}
+	if (!status) {
+		progress_init(&arguments->progress, arguments->quiet);
+		train->session = arguments->budget.session;
+		train->stop = &signal_received;
+		train->observer = (struct weft_train_observer){
+			.user = arguments,
+			.step = on_step,
+			.epoch = on_epoch,
+			.note = on_note,
+			.traced = arguments->timeline ? on_traced : NULL,
+		};
+		status = weft_train(device, model, train, &result);
+		progress_clear(&arguments->progress);
+	}
+	status = report(arguments, status, &result);
+	accel_device_unref(device);
+	weft_model_free(model);
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	struct train_arguments arguments = {
+		.train = {.epochs = 5, .batch = 64, .optimizer = WEFT_OPTIMIZER_ADAM, .loss = WEFT_LOSS_CROSS_ENTROPY},
+		.lr = NAN,
+		.momentum = NAN,
+		.weight_decay = NAN,
+	};
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+	int status;
+
+	budget_defaults(&arguments.budget);
+	command_parse(&argp, argc, argv, &arguments);
+	choose_hyper(&arguments);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	status = train(&arguments);
+	budget_free(&arguments.budget);
+	return status;
+}
+
+const struct command command_train = {"train", "train a model on labelled images", run};

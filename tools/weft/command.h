@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/** The subcommands of weft, and what they share. */
+#ifndef WEFT_COMMAND_H
+#define WEFT_COMMAND_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "weft/session.h"
+
+enum exit_status { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_REFUSED = 3 };
+
+struct command {
+	const char *name, *summary;
+	int (*run)(int argc, char **argv); /* argv[0] is "weft name"; returns an exit status */
+};
+extern const struct command command_train, command_infer, command_plan, command_info, command_doctor;
+
+/** Keys of options without a letter; each command's own begin at KEY_COMMAND. */
+enum {
+	KEY_DEVICE = 0x100,
+	KEY_DEVICE_MEM,
+	KEY_HOST_MEM,
+	KEY_STORAGE,
+	KEY_TIME_BUDGET,
+	KEY_POLICY,
+	KEY_PLAN_SECONDS,
+	KEY_COMMAND,
+};
+
+/** --device, --device-mem, --host-mem, --storage, --time-budget, --policy, --plan-seconds. */
+struct budget_options {
+	const char *device;
+	char *storage_dir; /* owned */
+	struct weft_session_options session;
+};
+extern const struct argp budget_argp; /* its input is a struct budget_options */
+void budget_defaults(struct budget_options *options);
+void budget_free(struct budget_options *options);
+/** Open the device that the options ask for, large enough for the budget where it is the embedded one. */
+int budget_open_device(const struct budget_options *options, struct accel_device **device);
+
+/** Parse with the program's exit statuses; "weft train" as the program's name. */
+void command_parse(const struct argp *argp, int argc, char **argv, void *input);
+
+/** Print "weft: sentence" on standard error; returns STATUS_FAILED. */
+__attribute__((format(printf, 1, 2))) int command_error(const char *format, ...);
+/** The refusal of a budget, with what to type instead; returns STATUS_REFUSED. */
+int command_refused(const struct budget_options *options, const struct weft_session_refusal *refusal);
+
+#endif /* WEFT_COMMAND_H */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/** The two things that weft plan plans. */
+#ifndef WEFT_PLAN_COMMAND_H
+#define WEFT_PLAN_COMMAND_H
+
+#include "command.h"
+
+struct plan_arguments {
+	struct budget_options budget;
+	const char *model, *instance, *timeline;
+	bool train, json;
+	uint32_t batch;
+	enum weft_optimizer optimizer;
+	uint64_t ram_bytes;
+	double time_ratio;
+};
+
+/** Each returns an exit status. */
+int plan_model(const struct plan_arguments *arguments);
+int plan_instance(const struct plan_arguments *arguments);
+
+#endif /* WEFT_PLAN_COMMAND_H */

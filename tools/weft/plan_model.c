@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+/* weft plan MODEL.onnx: what a session would do. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cjson/cJSON.h>
+
+#include "plan/plan.h"
+#include "plan_command.h"
+#include "sizes.h"
+#include "timeline.h"
+#include "weft/error.h"
+
+static const char *const action_name[] = {
+	[WEFT_ACTION_COMPUTE] = "compute", [WEFT_ACTION_PAGE_OUT] = "page_out", [WEFT_ACTION_PAGE_IN] = "page_in",
+	[WEFT_ACTION_STORE] = "store",	   [WEFT_ACTION_LOAD] = "load",		[WEFT_ACTION_DROP] = "drop",
+};
+static const char *const tier_name[] = {"device", "host", "storage"};
+
+static cJSON *schedule(const struct weft_graph *graph, const struct weft_plan *plan)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (uint32_t i = 0; i < plan->actions; i++) {
+		const struct weft_action *action = &plan->action[i];
+		cJSON *item = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(item, "action", action_name[action->kind]);
+		if (action->kind == WEFT_ACTION_COMPUTE) {
+			cJSON_AddStringToObject(item, "operation", graph->operation[action->operation].name);
+			if (action->recompute)
+				cJSON_AddTrueToObject(item, "recompute");
+		} else {
+			cJSON_AddStringToObject(item, "value", graph->value[action->value].name);
+			cJSON_AddNumberToObject(item, "bytes", (double)graph->value[action->value].bytes);
+		}
+		if (action->kind == WEFT_ACTION_DROP)
+			cJSON_AddStringToObject(item, "tier", tier_name[action->tier]);
+		cJSON_AddItemToArray(list, item);
+	}
+	return list;
+}
+
+static double gap(const struct weft_plan *plan)
+{
+	return plan->bound_joules > 0 ? (plan->joules - plan->bound_joules) / plan->joules : 1;
+}
+
+static void print_json(const struct weft_graph *graph, const struct weft_plan *plan,
+		       const struct weft_session_refusal *refusal)
+{
+	cJSON *object = cJSON_CreateObject();
+	char *text;
+
+	cJSON_AddBoolToObject(object, "feasible", plan != NULL);
+	if (plan) {
+		cJSON_AddNumberToObject(object, "energy_joules", plan->joules);
+		cJSON_AddNumberToObject(object, "bound_joules", plan->bound_joules);
+		cJSON_AddNumberToObject(object, "gap", gap(plan));
+		cJSON_AddNumberToObject(object, "seconds", plan->seconds);
+		cJSON_AddNumberToObject(object, "solver_seconds", plan->solver_seconds);
+		cJSON_AddNumberToObject(object, "peak_bytes", (double)plan->peak[WEFT_TIER_DEVICE]);
+		cJSON_AddNumberToObject(object, "peak_host_bytes", (double)plan->peak[WEFT_TIER_HOST]);
+		cJSON_AddNumberToObject(object, "peak_storage_bytes", (double)plan->peak[WEFT_TIER_STORAGE]);
+		cJSON_AddNumberToObject(
+			object, "paged_bytes",
+			(double)(plan->paged_bytes[WEFT_TIER_HOST] + plan->paged_bytes[WEFT_TIER_STORAGE]));
+		cJSON_AddNumberToObject(object, "recomputed_ops", plan->recomputed);
+		cJSON_AddItemToObject(object, "schedule", schedule(graph, plan));
+	} else {
+		cJSON_AddNumberToObject(object, "least_device_bytes", (double)refusal->least_device_bytes);
+		cJSON_AddNumberToObject(object, "least_host_bytes", (double)refusal->least_host_bytes);
+	}
+	text = cJSON_PrintUnformatted(object);
+	puts(text ? text : "{}");
+	cJSON_free(text);
+	cJSON_Delete(object);
+}
+
+/* What becomes of the activations that the backward pass needs. */
+static void print_values(const struct weft_graph *graph, const struct weft_plan *plan)
+{
+	uint8_t *fate = calloc(graph->values ? graph->values : 1, 1);
+	char size[24];
+
+	if (!fate)
+		return;
+	for (uint32_t i = 0; i < plan->actions; i++) {
+		const struct weft_action *action = &plan->action[i];
+
+		if (action->kind == WEFT_ACTION_PAGE_IN)
+			fate[action->value] |= 1;
+		if (action->kind == WEFT_ACTION_LOAD)
+			fate[action->value] |= 2;
+		if (action->kind != WEFT_ACTION_COMPUTE || !action->recompute)
+			continue;
+		for (unsigned int slot = graph->operation[action->operation].inputs;
+		     slot < graph->operation[action->operation].operands; slot++) {
+			weft_id id = graph->operation[action->operation].operand[slot];
+
+			if (id != WEFT_NO_ID)
+				fate[graph->value[id].base] |= 4;
+		}
+	}
+	for (weft_id id = 0; id < graph->values; id++) {
+		if (!fate[id] || graph->value[id].kind != WEFT_VALUE_ACTIVATION)
+			continue;
+		printf("  %-44.44s %10s  %s%s%s\n", graph->value[id].name, size_format(graph->value[id].bytes, size),
+		       fate[id] & 2   ? "paged to storage"
+		       : fate[id] & 1 ? "paged to host memory"
+				      : "",
+		       (fate[id] & 3) && (fate[id] & 4) ? ", " : "", fate[id] & 4 ? "recomputed" : "");
+	}
+	free(fate);
+}
+
+static void print_table(const struct weft_graph *graph, const struct weft_plan *plan)
+{
+	char text[32], size[24], more[24];
+
+	print_values(graph, plan);
+	printf("  %-16s %s\n", "device memory", size_format(plan->peak[WEFT_TIER_DEVICE], size));
+	printf("  %-16s %s\n", "host memory", size_format(plan->peak[WEFT_TIER_HOST], size));
+	printf("  %-16s %s\n", "storage", size_format(plan->peak[WEFT_TIER_STORAGE], size));
+	printf("  %-16s %s between device and host, %s to and from storage\n", "paged",
+	       size_format(plan->paged_bytes[WEFT_TIER_HOST], size),
+	       size_format(plan->paged_bytes[WEFT_TIER_STORAGE], more));
+	printf("  %-16s %" PRIu32 " of %" PRIu32 " operations\n", "recomputed", plan->recomputed, graph->operations);
+	printf("  %-16s %s predicted\n", "step", seconds_format(plan->seconds, text));
+	if (plan->bound_joules > 0)
+		printf("  %-16s %s predicted, at most %.1f %% above the least possible\n", "energy",
+		       joules_format(plan->joules, text), 100 * gap(plan));
+	else
+		printf("  %-16s %s predicted\n", "energy", joules_format(plan->joules, text));
+	printf("  %-16s %s\n", "planning", seconds_format(plan->solver_seconds, text));
+}
+
+static int report(const struct plan_arguments *arguments, int result, struct accel_device *device,
+		  struct weft_session *session, const struct weft_session_refusal *refusal)
+{
+	const struct weft_session_options *options = &arguments->budget.session;
+	const struct weft_budget budget = {{options->device_bytes, options->host_bytes, options->storage_bytes},
+					   options->time_ratio};
+	const struct weft_graph *graph;
+	const struct weft_plan *plan;
+
+	if (result == -ENOSPC && (refusal->least_device_bytes || refusal->least_host_bytes)) {
+		if (arguments->json)
+			print_json(NULL, NULL, refusal);
+		return command_refused(&arguments->budget, refusal);
+	}
+	if (result)
+		return command_error("%s", weft_error());
+	graph = weft_session_graph(session);
+	plan = weft_session_plan(session);
+	if (arguments->json)
+		print_json(graph, plan, refusal);
+	else
+		print_table(graph, plan);
+	if (arguments->timeline && timeline_of_plan(arguments->timeline, device, session, &budget))
+		return command_error("%s", weft_error());
+	return STATUS_DONE;
+}
+
+int plan_model(const struct plan_arguments *arguments)
+{
+	struct weft_graph_options options = {
+		.batch = arguments->batch,
+		.training = arguments->train,
+		.loss = arguments->train ? WEFT_LOSS_CROSS_ENTROPY : WEFT_LOSS_NONE,
+		.optimizer = arguments->optimizer,
+	};
+	struct weft_session_refusal refusal = {0};
+	struct weft_session *session = NULL;
+	struct accel_device *device = NULL;
+	struct weft_model *model;
+	struct weft_graph *graph;
+	int result = weft_model_load(arguments->model, &model);
+	int status;
+
+	if (result)
+		return command_error("%s", weft_error());
+	if (budget_open_device(&arguments->budget, &device)) {
+		weft_model_free(model);
+		return STATUS_FAILED;
+	}
+	result = weft_model_graph(model, &options, &graph);
+	if (!result)
+		result = weft_session_new(device, graph, &arguments->budget.session, &session, &refusal);
+	status = report(arguments, result, device, session, &refusal);
+	if (!result)
+		weft_session_free(session);
+	accel_device_unref(device);
+	weft_model_free(model);
+	return status;
+}
