@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "import/model.h"
@@ -157,8 +158,8 @@ static int lend_weights(const struct weft_model *model, weft_read_value read, vo
 		r = read_weight(tensor, read, user, &contents);
 		if (r)
 			return r;
-		(*loan)[(*loans)++] = (struct loan){tensor, tensor->has_raw_data, tensor->raw_data,
-						    tensor->n_float_data, contents};
+		(*loan)[(*loans)++] =
+			(struct loan){tensor, tensor->has_raw_data, tensor->raw_data, tensor->n_float_data, contents};
 		tensor->has_raw_data = 1;
 		tensor->raw_data.data = contents->data;
 		tensor->raw_data.len = contents->elements * sizeof(float);
@@ -172,7 +173,7 @@ int weft_model_save_onnx(const struct weft_model *model, const char *path, weft_
 	struct output output = {.fd = -1};
 	uint8_t *bytes = NULL;
 	struct loan *loan;
-	size_t loans, size;
+	size_t loans, size = 0;
 	int r = lend_weights(model, read, user, &loan, &loans);
 
 	if (!r) {
