@@ -141,7 +141,7 @@ static void parse_operand(struct weft_tensor *all, unsigned int index, const cha
 {
 	struct weft_tensor *tensor = &all[index];
 	long values[WEFT_MAX_RANK];
-	long stride = 1;
+	unsigned long stride = 1;
 
 	tensor->type = (uint8_t)parse_type(text);
 	tensor->address = TEXT_BASE + TEXT_STEP * index;
@@ -149,7 +149,7 @@ static void parse_operand(struct weft_tensor *all, unsigned int index, const cha
 	for (unsigned int i = tensor->rank; i-- > 0;) {
 		tensor->dims[i] = (uint32_t)values[i];
 		tensor->strides[i] = (int32_t)stride;
-		stride *= values[i];
+		stride *= (unsigned long)values[i];
 	}
 	if (**text == '{') {
 		unsigned int count = parse_list(text, '}', values);
