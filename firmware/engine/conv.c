@@ -2,22 +2,36 @@
 /* Convolutions: from commands to correlations. */
 #include "conv.h"
 
-bool WEFT_KERNEL(weft_axis_reach)(const struct weft_axis *axis, int64_t *least, int64_t *greatest)
+/* The taps of grid index @at that take part and are inside the source: within [*low, *high). */
+static void taps_at(const struct weft_axis *axis, uint32_t at, uint32_t *low, uint32_t *high)
 {
-	bool any = false;
-
+	*low = *high = 0;
 	for (uint32_t t = 0; t < axis->kernel; t++) {
 		int64_t offset;
 
 		if (!weft_axis_tap(axis, t, &offset))
 			continue;
-		if (!any || offset < *least)
-			*least = offset;
-		if (!any || offset > *greatest)
-			*greatest = offset;
-		any = true;
+		offset += (int64_t)at * axis->step;
+		if (offset < 0 || offset >= axis->source)
+			continue;
+		if (*high == 0)
+			*low = t;
+		*high = t + 1;
 	}
-	return any;
+}
+
+uint32_t WEFT_KERNEL(weft_axis_same_taps)(const struct weft_axis *axis, uint32_t at, uint32_t end, uint32_t *low,
+					  uint32_t *high)
+{
+	taps_at(axis, at, low, high);
+	while (++at < end) {
+		uint32_t next_low, next_high;
+
+		taps_at(axis, at, &next_low, &next_high);
+		if (next_low != *low || next_high != *high)
+			break;
+	}
+	return at;
 }
 
 void WEFT_KERNEL(weft_copy_box)(float *to, uint32_t cell, const float *image, const ptrdiff_t stride[2],

@@ -49,12 +49,20 @@ VF_INLINE bool weft_axis_tap(const struct weft_axis *axis, uint32_t t, int64_t *
 {
 	int64_t v = axis->origin + (int64_t)t * axis->spread;
 
+	if (axis->divider == 1) {
+		*offset = v;
+		return true;
+	}
 	*offset = v / axis->divider;
 	return v % axis->divider == 0;
 }
 
-/** Least and greatest offset of the taps that take part; false: none does. */
-bool WEFT_KERNEL(weft_axis_reach)(const struct weft_axis *axis, int64_t *least, int64_t *greatest);
+/**
+ * The first grid index above @at, or @end, whose taps inside the source are not
+ * those of @at, which are the ones that take part within [*low, *high); *high is 0 without any.
+ */
+uint32_t WEFT_KERNEL(weft_axis_same_taps)(const struct weft_axis *axis, uint32_t at, uint32_t end, uint32_t *low,
+					  uint32_t *high);
 
 void WEFT_KERNEL(weft_correlate)(const struct weft_correlation *correlation);
 /** One channel and one column per group. */

@@ -106,38 +106,6 @@ static void divide(struct division *d, const struct weft_correlation *c)
 	}
 }
 
-/* The taps of grid index @at that take part and are inside the source: within [*low, *high). */
-static void taps_at(const struct weft_axis *axis, uint32_t at, uint32_t *low, uint32_t *high)
-{
-	*low = *high = 0;
-	for (uint32_t t = 0; t < axis->kernel; t++) {
-		int64_t offset;
-
-		if (!weft_axis_tap(axis, t, &offset))
-			continue;
-		offset += (int64_t)at * axis->step;
-		if (offset < 0 || offset >= axis->source)
-			continue;
-		if (*high == 0)
-			*low = t;
-		*high = t + 1;
-	}
-}
-
-/* From @at on: the first grid index below @end whose taps differ from @at's. */
-static uint32_t same_taps(const struct weft_axis *axis, uint32_t at, uint32_t end, uint32_t *low, uint32_t *high)
-{
-	taps_at(axis, at, low, high);
-	while (++at < end) {
-		uint32_t next_low, next_high;
-
-		taps_at(axis, at, &next_low, &next_high);
-		if (next_low != *low || next_high != *high)
-			break;
-	}
-	return at;
-}
-
 /* Where each position of a class reads (less the offset of the tap) and writes. */
 static void point(const struct piece *p, struct class *class, const uint32_t begin[2], const uint32_t end[2])
 {
@@ -172,12 +140,13 @@ static void classify(struct piece *p)
 	for (begin[0] = p->first[1]; begin[0] < last[0]; begin[0] = end[0]) {
 		uint32_t low, high;
 
-		end[0] = same_taps(&c->axis[0], begin[0], last[0], &low, &high);
+		end[0] = WEFT_KERNEL(weft_axis_same_taps)(&c->axis[0], begin[0], last[0], &low, &high);
 		for (begin[1] = p->first[2]; begin[1] < last[1]; begin[1] = end[1]) {
 			struct class *class = &p->local->class[p->classes++];
 
 			*class = (struct class){.first = position, .low = {low}, .high = {high}};
-			end[1] = same_taps(&c->axis[1], begin[1], last[1], &class->low[1], &class->high[1]);
+			end[1] = WEFT_KERNEL(weft_axis_same_taps)(&c->axis[1], begin[1], last[1], &class->low[1],
+								  &class->high[1]);
 			point(p, class, begin, end);
 			position += class->count;
 		}

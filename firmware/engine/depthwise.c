@@ -6,9 +6,11 @@
 #include "conv.h"
 
 /** Positions whose sums are held in registers together: a weight is loaded once for all of them. */
-#define STRIP 6
+#define STRIP 8
 /** Taps whose sums are held in registers together in the weight gradient. */
 #define MAX_TAPS 9
+/** Vectors of channels that a piece of the weight gradient covers. */
+#define VECTORS 8
 
 static const float zeros[VF_WIDTH];
 
@@ -17,147 +19,142 @@ static uint32_t divide_up(uint32_t a, uint32_t b)
 	return (a + b - 1) / b;
 }
 
-/* A strip of positions along one row. */
-struct strip {
-	const struct weft_correlation *c;
-	/** The sample's source. */
-	const float *source;
-	float *out;
-	const float *weight;
-	uint32_t row, column, channel, channels;
-};
-
 VF_INLINE vf load_channels(const float *p, uint32_t n)
 {
 	return n == VF_WIDTH ? vf_load(p) : vf_load_n(p, n);
 }
 
-/* One tap of every position of the strip, all of which are inside the source. */
-VF_INLINE void add_tap(const struct strip *s, const float *from, vf weight, vf sum[STRIP], const uint32_t count,
-		       const bool whole)
+/* Taps of one block that the positions of an interval share. */
+struct tap_list {
+	const struct weft_correlation *c;
+	uint32_t count;
+	/** The total is in the output already; this block is the last. */
+	bool add, last;
+	/** From a position's source, and from the first weight. */
+	ptrdiff_t source[WEFT_SUM_CONV], weight[WEFT_SUM_CONV];
+};
+
+/* @count positions along a row from @source and @out on, for one vector of channels. */
+VF_INLINE void run_strip(const struct tap_list *list, const float *source, float *out, uint32_t channel,
+			 uint32_t channels, const uint32_t count)
 {
-	const struct weft_correlation *c = s->c;
-	ptrdiff_t step = c->source_stride[2] * (ptrdiff_t)c->axis[1].step;
-
-#pragma GCC unroll 8
-	for (uint32_t i = 0; i < count; i++, from += step)
-		sum[i] = vf_fma(whole ? vf_load(from) : vf_load_n(from, s->channels), weight, sum[i]);
-}
-
-/* Whether all of the strip's positions have the same taps inside the source's columns. */
-static bool uniform(const struct strip *s, uint32_t count)
-{
-	const struct weft_axis *axis = &s->c->axis[1];
-
-	for (uint32_t kw = 0; kw < axis->kernel; kw++) {
-		int64_t offset, first, last;
-
-		if (!weft_axis_tap(axis, kw, &offset))
-			continue;
-		first = (int64_t)s->column * axis->step + offset;
-		last = first + (int64_t)(count - 1) * axis->step;
-		if (last >= 0 && first < axis->source && (first < 0 || last >= axis->source))
-			return false;
-	}
-	return true;
-}
-
-VF_INLINE void store_strip(const struct strip *s, const vf total[STRIP], const uint32_t count)
-{
-	const struct weft_correlation *c = s->c;
+	const struct weft_correlation *c = list->c;
 	const struct weft_epilogue *e = &c->epilogue;
+	const float *weight = c->weight + channel;
+	ptrdiff_t step = c->source_stride[2] * (ptrdiff_t)c->axis[1].step;
+	vf sum[STRIP];
 
 #pragma GCC unroll 8
-	for (uint32_t i = 0; i < count; i++) {
-		float *out = s->out + (ptrdiff_t)i * c->output_stride[2];
-		vf v = total[i];
+	for (uint32_t i = 0; i < count; i++)
+		sum[i] = vf_zero();
+	for (uint32_t t = 0; t < list->count; t++) {
+		const float *from = source + list->source[t];
+		vf w = load_channels(weight + list->weight[t], channels);
 
-		if (c->finish) {
+#pragma GCC unroll 8
+		for (uint32_t i = 0; i < count; i++, from += step)
+			sum[i] = vf_fma(load_channels(from, channels), w, sum[i]);
+	}
+#pragma GCC unroll 8
+	for (uint32_t i = 0; i < count; i++, out += c->output_stride[2]) {
+		vf total = list->add ? load_channels(out, channels) : vf_zero();
+
+		if (list->count)
+			total = total + sum[i];
+		if (list->last && c->finish) {
 			if (e->bias)
-				v = v + vf_load_n(e->bias + s->channel, s->channels);
-			v = vf_activate(v, e->activation, e->alpha, e->beta);
+				total = total + load_channels(e->bias + channel, channels);
+			total = vf_activate(total, e->activation, e->alpha, e->beta);
 		}
-		vf_store_n(out, v, s->channels);
+		if (channels == VF_WIDTH)
+			vf_store(out, total);
+		else
+			vf_store_n(out, total, channels);
 	}
 }
 
-VF_INLINE void end_block(vf total[STRIP], vf sum[STRIP], const uint32_t count)
+static void run_strip_of(const struct tap_list *list, const float *source, float *out, uint32_t count)
 {
-#pragma GCC unroll 8
-	for (uint32_t i = 0; i < count; i++) {
-		total[i] = total[i] + sum[i];
-		sum[i] = vf_zero();
+	uint32_t groups = list->c->groups, channel = 0;
+
+	for (; channel + VF_WIDTH <= groups; channel += VF_WIDTH) {
+		if (count == STRIP)
+			run_strip(list, source + channel, out + channel, channel, VF_WIDTH, STRIP);
+		else if (count == STRIP / 2)
+			run_strip(list, source + channel, out + channel, channel, VF_WIDTH, STRIP / 2);
+		else
+			run_strip(list, source + channel, out + channel, channel, VF_WIDTH, 1);
 	}
+	if (channel == groups)
+		return;
+	if (count == STRIP)
+		run_strip(list, source + channel, out + channel, channel, groups - channel, STRIP);
+	else if (count == STRIP / 2)
+		run_strip(list, source + channel, out + channel, channel, groups - channel, STRIP / 2);
+	else
+		run_strip(list, source + channel, out + channel, channel, groups - channel, 1);
 }
 
-VF_INLINE void run_strip(const struct strip *s, const uint32_t count, const bool whole)
+/* The taps of block @block among rows and columns [low, high) of the kernel. */
+static void list_taps(struct tap_list *list, const uint32_t low[2], const uint32_t high[2], uint64_t block)
 {
-	const struct weft_correlation *c = s->c;
-	vf total[STRIP], sum[STRIP];
-	uint32_t tap = 0, block = 0;
-	bool any = false;
+	const struct weft_correlation *c = list->c;
 
-#pragma GCC unroll 8
-	for (uint32_t i = 0; i < count; i++) {
-		sum[i] = vf_zero();
-		total[i] =
-			c->accumulate ? vf_load_n(s->out + (ptrdiff_t)i * c->output_stride[2], s->channels) : vf_zero();
-	}
-	for (uint32_t kh = 0; kh < c->axis[0].kernel; kh++, tap += c->axis[1].kernel) {
+	list->count = 0;
+	for (uint32_t kh = low[0]; kh < high[0]; kh++) {
 		int64_t row, column;
-		const float *weight = s->weight + (ptrdiff_t)kh * c->weight_stride[0];
 
 		if (!weft_axis_tap(&c->axis[0], kh, &row))
 			continue;
-		row += (int64_t)s->row * c->axis[0].step;
-		if (row < 0 || row >= c->axis[0].source)
-			continue;
-		for (uint32_t kw = 0; kw < c->axis[1].kernel; kw++) {
-			if (!weft_axis_tap(&c->axis[1], kw, &column))
+		for (uint32_t kw = low[1]; kw < high[1]; kw++) {
+			if (((uint64_t)kh * c->axis[1].kernel + kw) / WEFT_SUM_CONV != block ||
+			    !weft_axis_tap(&c->axis[1], kw, &column))
 				continue;
-			column += (int64_t)s->column * c->axis[1].step;
-			if (column < 0 || column >= c->axis[1].source)
-				continue;
-			if (any && (tap + kw) / WEFT_SUM_CONV != block)
-				end_block(total, sum, count);
-			block = (tap + kw) / WEFT_SUM_CONV;
-			any = true;
-			add_tap(s,
-				s->source + (ptrdiff_t)row * c->source_stride[1] +
-					(ptrdiff_t)column * c->source_stride[2],
-				load_channels(weight + (ptrdiff_t)kw * c->weight_stride[1], s->channels), sum, count,
-				whole);
+			list->source[list->count] =
+				(ptrdiff_t)row * c->source_stride[1] + (ptrdiff_t)column * c->source_stride[2];
+			list->weight[list->count++] =
+				(ptrdiff_t)kh * c->weight_stride[0] + (ptrdiff_t)kw * c->weight_stride[1];
 		}
 	}
-	if (any)
-		end_block(total, sum, count);
-	store_strip(s, total, count);
+}
+
+/* Positions [begin, end) of one row, which share the taps within [low, high). */
+static void run_interval(const struct weft_correlation *c, uint32_t n, uint32_t row, uint32_t begin, uint32_t end,
+			 const uint32_t low[2], const uint32_t high[2])
+{
+	bool any = high[0] && high[1];
+	uint64_t width = c->axis[1].kernel, first = any ? (low[0] * width + low[1]) / WEFT_SUM_CONV : 0;
+	uint64_t last = any ? ((high[0] - 1) * width + high[1] - 1) / WEFT_SUM_CONV : 0;
+	struct tap_list list = {.c = c, .add = c->accumulate};
+
+	for (uint64_t block = first; block <= last; block++) {
+		const float *source = c->source + (ptrdiff_t)n * c->source_stride[0] +
+				      (ptrdiff_t)row * c->axis[0].step * c->source_stride[1];
+		float *out = c->output + (ptrdiff_t)n * c->output_stride[0] + (ptrdiff_t)row * c->output_stride[1];
+
+		list_taps(&list, low, any ? high : low, block);
+		list.last = block == last;
+		for (uint32_t at = begin; at < end;) {
+			uint32_t count = end - at >= STRIP ? STRIP : end - at >= STRIP / 2 ? STRIP / 2 : 1;
+
+			run_strip_of(&list, source + (ptrdiff_t)at * c->axis[1].step * c->source_stride[2],
+				     out + (ptrdiff_t)at * c->output_stride[2], count);
+			at += count;
+		}
+		list.add = true;
+	}
 }
 
 static void run_row(void *argument, unsigned int index, unsigned int lane)
 {
 	const struct weft_correlation *c = argument;
-	uint32_t row = index % c->axis[0].grid, n = index / c->axis[0].grid;
-	struct strip s = {.c = c, .row = row};
+	uint32_t row = index % c->axis[0].grid, n = index / c->axis[0].grid, end, low[2], high[2];
 
 	(void)lane;
-	for (s.column = 0; s.column < c->axis[1].grid;) {
-		uint32_t left = c->axis[1].grid - s.column, count = left >= STRIP && uniform(&s, STRIP) ? STRIP : 1;
-
-		for (s.channel = 0; s.channel < c->groups; s.channel += VF_WIDTH) {
-			s.channels = weft_min(c->groups - s.channel, VF_WIDTH);
-			s.source = c->source + (ptrdiff_t)n * c->source_stride[0] + s.channel;
-			s.weight = c->weight + s.channel;
-			s.out = c->output + (ptrdiff_t)n * c->output_stride[0] + (ptrdiff_t)row * c->output_stride[1] +
-				(ptrdiff_t)s.column * c->output_stride[2] + s.channel;
-			if (count == STRIP && s.channels == VF_WIDTH)
-				run_strip(&s, STRIP, true);
-			else if (count == STRIP)
-				run_strip(&s, STRIP, false);
-			else
-				run_strip(&s, 1, s.channels == VF_WIDTH);
-		}
-		s.column += count;
+	WEFT_KERNEL(weft_axis_same_taps)(&c->axis[0], row, row + 1, &low[0], &high[0]);
+	for (uint32_t begin = 0; begin < c->axis[1].grid; begin = end) {
+		end = WEFT_KERNEL(weft_axis_same_taps)(&c->axis[1], begin, c->axis[1].grid, &low[1], &high[1]);
+		run_interval(c, n, row, begin, end, low, high);
 	}
 }
 
@@ -171,6 +168,8 @@ void WEFT_KERNEL(weft_correlate_depthwise)(const struct weft_correlation *correl
 struct taps {
 	const struct weft_conv_weight *c;
 	uint32_t channel, channels, count;
+	/** Channels of the piece, from @channel on; @channels is those of the present vector. */
+	uint32_t all_channels;
 	int64_t row[MAX_TAPS], column[MAX_TAPS];
 	float *dw[MAX_TAPS];
 };
@@ -281,6 +280,20 @@ static void find_inner(const struct taps *t, struct line *line)
 	line->outer = (uint32_t)outer;
 }
 
+/* A block of every vector of the piece. */
+static void add_vectors(const struct taps *piece, struct line *line, uint32_t n, uint32_t row, uint32_t rows)
+{
+	struct taps t = *piece;
+
+	for (uint32_t done = 0; done < piece->all_channels; done += VF_WIDTH) {
+		t.channel = piece->channel + done;
+		t.channels = weft_min(piece->all_channels - done, VF_WIDTH);
+		for (uint32_t i = 0; i < t.count; i++)
+			t.dw[i] = piece->dw[i] + done;
+		add_block_of(&t, line, n, row, rows);
+	}
+}
+
 static void run_taps(const struct taps *t)
 {
 	const struct weft_conv_weight *c = t->c;
@@ -291,14 +304,14 @@ static void run_taps(const struct taps *t)
 
 	if (!(c->params->conv.flags & WEFT_F_ACCUMULATE))
 		for (uint32_t i = 0; i < t->count; i++)
-			vf_store_n(t->dw[i], vf_zero(), t->channels);
+			weft_zero_floats(t->dw[i], t->all_channels);
 	for (uint32_t n = 0; n < dims[0]; n++) {
 		for (uint32_t row = 0; row < dims[1]; row += c->block_rows) {
 			for (uint32_t left = 0; left < dims[2]; left += c->block_columns) {
 				line.begin = left;
 				line.end = left + weft_min(dims[2] - left, c->block_columns);
 				find_inner(t, &line);
-				add_block_of(t, &line, n, row, weft_min(dims[1] - row, c->block_rows));
+				add_vectors(t, &line, n, row, weft_min(dims[1] - row, c->block_rows));
 			}
 		}
 	}
@@ -310,16 +323,17 @@ static uint32_t taps_together(uint32_t kernel_width, uint32_t taps)
 	return taps <= MAX_TAPS ? taps : weft_min(kernel_width, MAX_TAPS);
 }
 
-static void run_vector(void *argument, unsigned int index, unsigned int lane)
+static void run_piece(void *argument, unsigned int index, unsigned int lane)
 {
 	const struct weft_conv_weight *c = argument;
 	const union weft_params *p = c->params;
 	uint32_t width = c->dwt->dims[1], taps = c->dwt->dims[0] * width, together = taps_together(width, taps);
-	uint32_t vectors = divide_up(p->conv.groups, VF_WIDTH), first = index / vectors * together;
-	struct taps t = {.c = c, .channel = index % vectors * VF_WIDTH, .count = weft_min(taps - first, together)};
+	uint32_t pieces = divide_up(p->conv.groups, VECTORS * VF_WIDTH), first = index / pieces * together;
+	struct taps t = {
+		.c = c, .channel = index % pieces * VECTORS * VF_WIDTH, .count = weft_min(taps - first, together)};
 
 	(void)lane;
-	t.channels = weft_min(p->conv.groups - t.channel, VF_WIDTH);
+	t.all_channels = weft_min(p->conv.groups - t.channel, VECTORS * VF_WIDTH);
 	for (uint32_t i = 0; i < t.count; i++) {
 		uint32_t kh = (first + i) / width, kw = (first + i) % width;
 
@@ -336,6 +350,6 @@ void WEFT_KERNEL(weft_conv_weight_depthwise)(const struct weft_conv_weight *conv
 
 	weft_engine_parallel(conv->unit,
 			     divide_up(taps, taps_together(width, taps)) *
-				     divide_up(conv->params->conv.groups, VF_WIDTH),
-			     run_vector, (void *)conv);
+				     divide_up(conv->params->conv.groups, VECTORS * VF_WIDTH),
+			     run_piece, (void *)conv);
 }

@@ -26,6 +26,33 @@ static void finish_tile(const struct weft_tile *tile, const float *sums, unsigne
 	}
 }
 
+/*
+ * The greater part of a run, four values of k at a time: with one vector a row's
+ * pointer, most of which do not fit registers, would be loaded for every multiplication.
+ */
+VF_INLINE ptrdiff_t run_narrow(const float *const a[WEFT_TILE_ROWS], const float *b, ptrdiff_t b_step, ptrdiff_t length,
+			       vf sum[WEFT_TILE_ROWS][WEFT_TILE_VECTORS], const unsigned int rows)
+{
+	ptrdiff_t k;
+
+	for (k = 0; k + 4 <= length; k += 4) {
+		vf column[4];
+
+#pragma GCC unroll 4
+		for (unsigned int u = 0; u < 4; u++, b += b_step)
+			column[u] = vf_load(b);
+#pragma GCC unroll 16
+		for (unsigned int i = 0; i < rows; i++) {
+			const float *row = a[i] + k;
+
+#pragma GCC unroll 4
+			for (unsigned int u = 0; u < 4; u++)
+				sum[i][0] = vf_fma(vf_set1(row[u]), column[u], sum[i][0]);
+		}
+	}
+	return k;
+}
+
 VF_INLINE void run_tile(const struct weft_tile *tile, const unsigned int rows, const unsigned int vectors,
 			const enum weft_tile_form form)
 {
@@ -46,7 +73,12 @@ VF_INLINE void run_tile(const struct weft_tile *tile, const unsigned int rows, c
 #pragma GCC unroll 16
 		for (unsigned int i = 0; i < rows; i++)
 			a[i] = (form == WEFT_TILE_ROW_FORM ? tile->a[i] : tile->a[0] + i) + tile->runs[r].offset;
-		for (ptrdiff_t k = 0; k < length; k++) {
+		ptrdiff_t k = 0;
+
+		if (form == WEFT_TILE_ROW_FORM && vectors == 1)
+			k = run_narrow(a, b, b_step, length, sum, rows);
+		b += k * b_step;
+		for (; k < length; k++) {
 			vf column[WEFT_TILE_VECTORS];
 
 #pragma GCC unroll 4
