@@ -302,12 +302,12 @@ struct relation {
 	{                     \
 		UINT32_MAX, 0 \
 	}
-#define SHAPES(opcode, operands, operand, detail)                           \
-	{                                                                   \
+#define SHAPES(opcode, operands, operand, detail)                             \
+	{                                                                     \
 		opcode, operands, NO_PARAM, WEFT_FAULT_SHAPE, operand, detail \
 	}
-#define TYPES(opcode, operands, operand)                              \
-	{                                                             \
+#define TYPES(opcode, operands, operand)                                \
+	{                                                               \
 		opcode, operands, NO_PARAM, WEFT_FAULT_TYPE, operand, 0 \
 	}
 #define VALUE(opcode, member, bits)                                                    \
