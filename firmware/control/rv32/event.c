@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+/* The event ring, in host memory. */
+#include "firmware.h"
+
+static uint64_t ring;
+static uint32_t ring_entries, tail;
+static bool posted;
+
+void event_init(uint64_t address, uint32_t entries)
+{
+	ring = address;
+	ring_entries = entries;
+}
+
+bool event_room(void)
+{
+	if (tail - CHIP_MAILBOX->event_head < ring_entries)
+		return true;
+	CHIP_MAILBOX->overflows++;
+	return false;
+}
+
+void event_post(struct weft_hw_event *event)
+{
+	uint64_t place = ring + (tail & (ring_entries - 1)) * sizeof(*event);
+	uint8_t *bytes = (uint8_t *)event;
+
+	tail++;
+	event->index = tail;
+	/* The index goes last: it tells the host that the rest is there. */
+	if (chip_copy(SOC_COPY_WRITE, bytes + 4, sizeof(*event) - 4, 0, place + 4) ||
+	    chip_copy(SOC_COPY_WRITE, bytes, 4, 0, place))
+		chip_halt(HALT_RING);
+	posted = true;
+}
+
+void event_flush(void)
+{
+	if (!posted)
+		return;
+	posted = false;
+	CHIP_MAILBOX->event_tail = tail;
+	chip_write(SOC_RAISE, WEFT_HW_VECTOR_EVENT);
+}
