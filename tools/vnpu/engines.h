@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The engines of the virtual NPU: one thread each, executing one command at a
+ * time with the kernels of firmware/engine.
+ */
+#ifndef WEFT_VNPU_ENGINES_H
+#define WEFT_VNPU_ENGINES_H
+
+#include "misbehave.h"
+#include "mmu.h"
+
+struct vnpu_engine_result {
+	uint32_t reason; /* enum weft_fault */
+	uint32_t operand, detail;
+	uint64_t address;
+	uint64_t busy_ns;
+	uint64_t cycles, picojoules, bytes;
+};
+
+enum vnpu_engine_state { VNPU_ENGINE_IDLE, VNPU_ENGINE_RUNNING, VNPU_ENGINE_DONE };
+
+struct vnpu_engines;
+struct weft_model;
+
+struct vnpu_engines_options {
+	struct vnpu_mmu *mmu;
+	struct vnpu_misbehave *misbehave;
+	const struct weft_model *model; /* what commands cost */
+	unsigned int lanes;
+	/** Called in the engine's thread when a command is done. */
+	void (*done)(void *user, unsigned int engine);
+	void *user;
+};
+
+int vnpu_engines_new(const struct vnpu_engines_options *options, struct vnpu_engines **engines);
+/** Aborts what runs. */
+void vnpu_engines_free(struct vnpu_engines *engines);
+const char *vnpu_engines_kernels(const struct vnpu_engines *engines);
+
+/** Start a copy of @command (at most WEFT_CMD_MAX_BYTES readable) on an idle engine.  False: it runs already. */
+bool vnpu_engine_start(struct vnpu_engines *engines, unsigned int engine, uint32_t context, const void *command);
+/** End the command as soon as possible, with WEFT_FAULT_TIMEOUT. */
+void vnpu_engine_abort(struct vnpu_engines *engines, unsigned int engine);
+enum vnpu_engine_state vnpu_engine_state(struct vnpu_engines *engines, unsigned int engine);
+/** Result of the last command; valid in VNPU_ENGINE_DONE. */
+struct vnpu_engine_result vnpu_engine_result(struct vnpu_engines *engines, unsigned int engine);
+/** Abort everything, wedged commands too, and wait until every engine is idle. */
+void vnpu_engines_reset(struct vnpu_engines *engines);
+
+#endif /* WEFT_VNPU_ENGINES_H */
