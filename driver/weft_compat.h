@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Differences between the kernels that this driver builds against, from 6.12 on.
+ * No other file looks at the version.
+ */
+#ifndef __WEFT_COMPAT_H__
+#define __WEFT_COMPAT_H__
+
+#include <linux/module.h>
+#include <linux/version.h>
+
+#include <drm/drm_gpuvm.h>
+#include <drm/gpu_scheduler.h>
+
+/* MODULE_IMPORT_NS() takes a string since 6.13. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#define WEFT_IMPORT_NS(ns) MODULE_IMPORT_NS(#ns)
+#else
+#define WEFT_IMPORT_NS(ns) MODULE_IMPORT_NS(ns)
+#endif
+
+static inline int weft_sched_init(struct drm_gpu_scheduler *sched, const struct drm_sched_backend_ops *ops,
+				  struct workqueue_struct *submit_wq, u32 credits, long timeout,
+				  struct workqueue_struct *timeout_wq, const char *name, struct device *dev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+	const struct drm_sched_init_args args = {
+		.ops = ops,
+		.submit_wq = submit_wq,
+		.num_rqs = DRM_SCHED_PRIORITY_COUNT,
+		.credit_limit = credits,
+		.timeout = timeout,
+		.timeout_wq = timeout_wq,
+		.name = name,
+		.dev = dev,
+	};
+
+	return drm_sched_init(sched, &args);
+#else
+	return drm_sched_init(sched, ops, submit_wq, DRM_SCHED_PRIORITY_COUNT, credits, 0, timeout, timeout_wq, NULL,
+			      name, dev);
+#endif
+}
+
+static inline int weft_sched_job_init(struct drm_sched_job *job, struct drm_sched_entity *entity, u32 credits,
+				      void *owner, u64 client_id)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	return drm_sched_job_init(job, entity, credits, owner, client_id);
+#else
+	return drm_sched_job_init(job, entity, credits, owner);
+#endif
+}
+
+static inline void weft_sched_start(struct drm_gpu_scheduler *sched)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+	drm_sched_start(sched, 0);
+#else
+	drm_sched_start(sched);
+#endif
+}
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+#define WEFT_SCHED_STAT_OK DRM_GPU_SCHED_STAT_RESET
+#else
+#define WEFT_SCHED_STAT_OK DRM_GPU_SCHED_STAT_NOMINAL
+#endif
+
+static inline int weft_gpuvm_sm_map(struct drm_gpuvm *gpuvm, void *priv, u64 address, u64 range,
+				    struct drm_gem_object *obj, u64 offset)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+	const struct drm_gpuvm_map_req request = {
+		.map.va.addr = address,
+		.map.va.range = range,
+		.map.gem.obj = obj,
+		.map.gem.offset = offset,
+	};
+
+	return drm_gpuvm_sm_map(gpuvm, priv, &request);
+#else
+	return drm_gpuvm_sm_map(gpuvm, priv, address, range, obj, offset);
+#endif
+}
+
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The fence of a job on the device: signalled by the job's event.  Allocated in the
+ * ioctl, initialised when the scheduler hands the job over.
+ */
+#include <linux/slab.h>
+
+#include "weft_fence.h"
+
+/**
+ * struct weft_fence - a fence
+ * @base: the fence
+ * @lock: its lock; taken in interrupts
+ */
+struct weft_fence {
+	struct dma_fence base;
+	spinlock_t lock;
+};
+
+static const char *fence_driver_name(struct dma_fence *fence)
+{
+	return "weft";
+}
+
+static const char *fence_timeline_name(struct dma_fence *fence)
+{
+	return "weft-queue";
+}
+
+static const struct dma_fence_ops fence_ops = {
+	.get_driver_name = fence_driver_name,
+	.get_timeline_name = fence_timeline_name,
+};
+
+struct weft_fence *weft_fence_alloc(void)
+{
+	struct weft_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
+
+	BUILD_BUG_ON(offsetof(struct weft_fence, base)); /* dma_fence_free() frees the whole */
+	return fence;
+}
+
+/**
+ * weft_fence_init() - make it a fence
+ * @fence: from weft_fence_alloc()
+ * @context: fence context of the queue
+ * @seqno: of the job
+ *
+ * Return: the fence, with one reference that frees it.
+ */
+struct dma_fence *weft_fence_init(struct weft_fence *fence, u64 context, u64 seqno)
+{
+	spin_lock_init(&fence->lock);
+	dma_fence_init(&fence->base, &fence_ops, &fence->lock, context, seqno);
+	return &fence->base;
+}
+
+/**
+ * weft_fence_free() - free one that was never initialised
+ * @fence: from weft_fence_alloc(), or NULL
+ */
+void weft_fence_free(struct weft_fence *fence)
+{
+	kfree(fence);
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: jobs
+ *
+ * Everything that a job needs is allocated in the ioctl; from arming on nothing can
+ * fail.  A job ends once: by its event, or by weft_job_fail() of whoever has taken
+ * its call back from the ring.
+ */
+#include <drm/drm_drv.h>
+#include <drm/drm_print.h>
+
+#include <drm/weft_accel.h>
+
+#include "weft_client.h"
+#include "weft_compat.h"
+#include "weft_context.h"
+#include "weft_device.h"
+#include "weft_fence.h"
+#include "weft_job.h"
+#include "weft_queue.h"
+#include "weft_sync.h"
+#include "weft_trace.h"
+
+static struct weft_device *job_device(const struct weft_job *job)
+{
+	return job->queue->context->wdev;
+}
+
+/* Before the fence signals, so that who has waited for it sees the counts of after. */
+static void job_count_end(struct weft_job *job, int error)
+{
+	if (!job->pending)
+		return;
+	job->pending = false;
+	if (error)
+		atomic64_cmpxchg(&job->queue->failed, 0, job->number);
+	atomic64_inc(&job->queue->completed);
+	atomic_dec(&job->queue->context->pending);
+}
+
+/* The last that happens to a running job: it may be freed once the fence has signalled. */
+static void job_end(struct weft_job *job, int error)
+{
+	struct weft_queue *queue = job->queue;
+	struct dma_fence *fence = dma_fence_get(job->fence);
+
+	job_count_end(job, error);
+	trace_weft_job_end(queue->context->id, queue->hw_id, fence->context, fence->seqno, error);
+	if (error)
+		dma_fence_set_error(fence, error);
+	dma_fence_signal(fence);
+	dma_fence_put(fence);
+}
+
+/* The device's numbers are not trusted: an engine cannot have been busy longer than the job. */
+static void account(struct weft_job *job, const struct weft_hw_event *event)
+{
+	s64 elapsed = ktime_to_ns(ktime_sub(ktime_get(), job->started_at));
+	struct weft_usage *usage = job->queue->usage;
+
+	for (unsigned int i = 0; i < WEFT_ENGINES; i++)
+		atomic64_add(min_t(u64, event->busy_ns[i], max_t(s64, elapsed, 0)), &usage->busy_ns[i]);
+	atomic64_add(event->commands, &usage->commands);
+	/* A kilojoule in one job is no answer. */
+	atomic64_add(min_t(u64, event->picojoules, 1000000000000000ULL), &usage->picojoules);
+	atomic64_inc(&usage->jobs);
+}
+
+static void job_complete(struct weft_call *call, const struct weft_hw_event *event)
+{
+	struct weft_job *job = container_of(call, struct weft_job, call);
+	struct weft_fault_record fault;
+
+	account(job, event);
+	if (event->status == WEFT_HW_STATUS_OK) {
+		job_end(job, 0);
+		return;
+	}
+	fault = event->fault;
+	if (event->status != WEFT_HW_STATUS_FAULT || !fault.reason || fault.reason >= WEFT_FAULTS)
+		fault = (struct weft_fault_record){ .reason = WEFT_FAULT_ENGINE, .operand = 0xff };
+	weft_job_fail(job, &fault, fault.reason == WEFT_FAULT_CANCELLED ? -ECANCELED : -EIO);
+}
+
+/**
+ * weft_job_fail() - end a running job without success
+ * @job: the job, whose call is not in the ring
+ * @fault: why, for its context
+ * @error: for its fence
+ */
+void weft_job_fail(struct weft_job *job, const struct weft_fault_record *fault, int error)
+{
+	weft_context_fault(job->queue->context, fault);
+	job_end(job, error);
+}
+
+/**
+ * weft_job_run() - hand a job to the device
+ * @job: the job, whose dependencies have signalled
+ *
+ * Allocates nothing.
+ *
+ * Return: a fence, or ERR_PTR.
+ */
+struct dma_fence *weft_job_run(struct weft_job *job)
+{
+	struct weft_context *context = job->queue->context;
+	struct weft_device *wdev = job_device(job);
+	int ret;
+
+	if (weft_device_dead(wdev) || READ_ONCE(context->banned)) {
+		ret = weft_device_dead(wdev) ? -ENODEV : -ECANCELED;
+		job_count_end(job, ret);
+		return ERR_PTR(ret);
+	}
+	job->fence = weft_fence_init(job->spare_fence, job->queue->fence_context, job->number);
+	job->spare_fence = NULL;
+	job->started_at = ktime_get();
+	dma_fence_get(job->fence); /* the scheduler's */
+	trace_weft_job_run(context->id, job->queue->hw_id, job->fence->context, job->fence->seqno, job->request.bytes);
+	job->call.complete = job_complete;
+	ret = weft_ring_submit_job(wdev, &job->call, &job->request);
+	if (ret)
+		job_end(job, ret);
+	return job->fence;
+}
+
+/**
+ * weft_job_resubmit() - hand it to a device that was reset before it had started it
+ * @job: the job, whose call is not in the ring
+ *
+ * Return: 0 or -ENODEV.
+ */
+int weft_job_resubmit(struct weft_job *job)
+{
+	job->seen = false;
+	return weft_ring_submit_job(job_device(job), &job->call, &job->request);
+}
+
+/**
+ * weft_job_free() - free a job that has ended
+ * @job: the job
+ */
+void weft_job_free(struct weft_job *job)
+{
+	struct weft_queue *queue = job->queue;
+	struct weft_device *wdev = job_device(job);
+
+	drm_sched_job_cleanup(&job->base);
+	dma_fence_put(job->fence);
+	weft_fence_free(job->spare_fence);
+	job_count_end(job, -ECANCELED); /* of one that never ran */
+	atomic_dec(&wdev->counts.jobs);
+	kfree(job);
+	weft_queue_put(queue);
+}
+
+static struct weft_job *job_new(struct weft_queue *queue, struct drm_file *file, const struct drm_weft_submit *args)
+{
+	struct weft_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!job)
+		return ERR_PTR(-ENOMEM);
+	job->spare_fence = weft_fence_alloc();
+	if (!job->spare_fence) {
+		kfree(job);
+		return ERR_PTR(-ENOMEM);
+	}
+	ret = weft_sched_job_init(&job->base, &queue->entity, 1, file, file->client_id);
+	if (ret) {
+		weft_fence_free(job->spare_fence);
+		kfree(job);
+		return ERR_PTR(ret);
+	}
+	job->queue = queue;
+	job->request = (struct weft_hw_request){
+		.type = WEFT_HW_REQUEST_JOB,
+		.context = queue->context->id,
+		.flags = weft_null_submission ? WEFT_HW_JOB_NULL : 0,
+		.queue = queue->hw_id,
+		.priority = queue->priority,
+		.address = args->address,
+		.bytes = args->bytes,
+		.timeout_ns = queue->context->command_timeout_ns,
+	};
+	return job;
+}
+
+/* From arming to pushing in one piece, so that jobs of a queue are numbered as they run. */
+static int job_push(struct weft_queue *queue, struct weft_job *job, struct weft_syncs *syncs, u64 *number)
+{
+	struct weft_context *context = queue->context;
+
+	mutex_lock(&queue->lock);
+	if (queue->stopped || READ_ONCE(context->banned)) {
+		mutex_unlock(&queue->lock);
+		return queue->stopped ? -ENOENT : -ECANCELED;
+	}
+	/* Nothing can fail from here on. */
+	drm_sched_job_arm(&job->base);
+	weft_queue_get(queue); /* the job's */
+	job->pending = true;
+	atomic_inc(&context->pending);
+	atomic_inc(&context->wdev->counts.jobs);
+	job->number = ++queue->submitted;
+	*number = job->number;
+	weft_syncs_signal(syncs, &job->base.s_fence->finished);
+	trace_weft_job_submit(context->id, queue->hw_id, queue->fence_context, job->number);
+	drm_sched_entity_push_job(&job->base);
+	mutex_unlock(&queue->lock);
+	return 0;
+}
+
+int weft_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_weft_submit *args = data;
+	struct weft_syncs syncs;
+	struct weft_queue *queue;
+	struct weft_job *job;
+	int ret;
+
+	if (args->flags || args->job || args->bytes > WEFT_STREAM_MAX_BYTES ||
+	    !IS_ALIGNED(args->bytes, WEFT_CMD_ALIGN) || !IS_ALIGNED(args->address, WEFT_CMD_ALIGN) ||
+	    args->address >= 1ULL << WEFT_VA_BITS)
+		return -EINVAL;
+	queue = weft_queue_lookup(to_weft_client(file), args->queue);
+	if (!queue)
+		return -ENOENT;
+	ret = weft_syncs_get(&syncs, file, &args->syncs);
+	if (ret)
+		goto err_put_syncs;
+	job = job_new(queue, file, args);
+	if (IS_ERR(job)) {
+		ret = PTR_ERR(job);
+		goto err_put_syncs;
+	}
+	ret = weft_syncs_add_waits(&syncs, file, &job->base);
+	if (ret)
+		goto err_free_job;
+	ret = job_push(queue, job, &syncs, &args->job);
+	if (ret)
+		goto err_free_job;
+	weft_syncs_put(&syncs);
+	weft_queue_put(queue);
+	return 0;
+
+err_free_job:
+	drm_sched_job_cleanup(&job->base);
+	weft_fence_free(job->spare_fence);
+	kfree(job);
+err_put_syncs:
+	weft_syncs_put(&syncs);
+	weft_queue_put(queue);
+	return ret;
+}

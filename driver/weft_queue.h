@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __WEFT_QUEUE_H__
+#define __WEFT_QUEUE_H__
+
+#include <drm/gpu_scheduler.h>
+#include <linux/kref.h>
+
+struct drm_device;
+struct drm_file;
+struct weft_client;
+struct weft_context;
+struct weft_usage;
+
+/**
+ * struct weft_queue - runs jobs one after another
+ * @refs: held by the file and by jobs
+ * @context: its context, referenced
+ * @usage: of the client, referenced
+ * @entity: its place in the scheduler
+ * @lock: keeps the order of numbering, arming and pushing jobs
+ * @hw_id: the firmware's number for it: it runs jobs of one number in order
+ * @priority: the firmware's: 0 to 2
+ * @fence_context: of the device's fences
+ * @submitted: jobs so far; protected by @lock
+ * @completed: jobs ended
+ * @failed: number of the first that failed, 0 if none
+ * @stopped: user space is done with it; protected by @lock
+ */
+struct weft_queue {
+	struct kref refs;
+	struct weft_context *context;
+	struct weft_usage *usage;
+	struct drm_sched_entity entity;
+	struct mutex lock;
+	u32 hw_id;
+	u32 priority;
+	u64 fence_context;
+	u64 submitted;
+	atomic64_t completed;
+	atomic64_t failed;
+	bool stopped;
+};
+
+struct weft_queue *weft_queue_lookup(struct weft_client *client, u32 id);
+struct weft_queue *weft_queue_get(struct weft_queue *queue);
+struct weft_queue *weft_queue_take(struct weft_client *client, struct weft_context *context);
+void weft_queue_put(struct weft_queue *queue);
+void weft_queue_stop(struct weft_queue *queue);
+
+int weft_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int weft_queue_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+
+#endif

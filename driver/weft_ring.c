@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: requests and events
+ *
+ * Every request to the firmware has a struct weft_call, whose place in a table is
+ * part of the sequence number that the answering event carries.  An event whose
+ * sequence number is not that of the call in its place is a stray: it is counted
+ * and dropped, so a confused device cannot complete anything twice, or anything
+ * that was not asked.
+ *
+ * Whoever removes a call from the table, under the lock, completes it: an event, a
+ * cancellation, or the waiter that forgets it.
+ *
+ * Jobs never wait for room: the scheduler hands out no more of them than the
+ * device has slots, and the table and the ring have room for all slots.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
+
+#include <drm/drm_print.h>
+
+#include "weft_device.h"
+#include "weft_reset.h"
+#include "weft_trace.h"
+
+#define PLACE_MASK 0xffff
+
+int weft_ring_init(struct weft_device *wdev)
+{
+	struct weft_ring *ring = &wdev->ring;
+
+	BUILD_BUG_ON(sizeof(struct weft_hw_event) != 128);
+	BUILD_BUG_ON(sizeof(struct weft_hw_request) != 64);
+	spin_lock_init(&ring->lock);
+	sema_init(&ring->room, WEFT_RING_CALLS);
+	ring->closed = true;
+	/* Room for an answer to everything that can be unanswered, so the device never waits. */
+	ring->entries = roundup_pow_of_two(WEFT_RING_PLACES);
+	ring->events = dma_alloc_coherent(&wdev->pdev->dev, ring->entries * sizeof(*ring->events), &ring->events_dma,
+					  GFP_KERNEL);
+	return ring->events ? 0 : -ENOMEM;
+}
+
+void weft_ring_fini(struct weft_device *wdev)
+{
+	struct weft_ring *ring = &wdev->ring;
+
+	dma_free_coherent(&wdev->pdev->dev, ring->entries * sizeof(*ring->events), ring->events, ring->events_dma);
+	ring->events = NULL;
+}
+
+/**
+ * weft_ring_open() - accept requests, from empty rings
+ * @wdev: the device, whose firmware has not been started yet
+ */
+void weft_ring_open(struct weft_device *wdev)
+{
+	struct weft_ring *ring = &wdev->ring;
+	unsigned long flags;
+
+	spin_lock_irqsave(&ring->lock, flags);
+	memset(ring->events, 0, ring->entries * sizeof(*ring->events));
+	ring->tail = 0;
+	ring->head = 0;
+	ring->closed = false;
+	spin_unlock_irqrestore(&ring->lock, flags);
+	weft_mailbox_write32(wdev, request_tail, 0);
+	weft_mailbox_write32(wdev, event_head, 0);
+	weft_mailbox_write32(wdev, event_entries, ring->entries);
+	weft_mailbox_write64(wdev, event_address, ring->events_dma);
+}
+
+/**
+ * weft_ring_close() - refuse requests, and ignore events from now on
+ * @wdev: the device
+ */
+void weft_ring_close(struct weft_device *wdev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&wdev->ring.lock, flags);
+	wdev->ring.closed = true;
+	spin_unlock_irqrestore(&wdev->ring.lock, flags);
+}
+
+static void ring_stray(struct weft_device *wdev, u32 sequence)
+{
+	wdev->ring.strays++;
+	drm_err_ratelimited(&wdev->drm, "event with unknown sequence %#x dropped\n", sequence);
+	/* Its job may have lost its answer: have the time-out handler look now. */
+	weft_reset_suspect(wdev);
+}
+
+/* Take the next event, if there is one, and the call that it answers, if there is one. */
+static bool ring_take(struct weft_device *wdev, struct weft_hw_event *event, struct weft_call **call)
+{
+	struct weft_ring *ring = &wdev->ring;
+	const struct weft_hw_event *entry;
+	u32 place;
+
+	lockdep_assert_held(&ring->lock);
+	if (ring->closed)
+		return false;
+	entry = &ring->events[ring->head & (ring->entries - 1)];
+	if (READ_ONCE(entry->index) != ring->head + 1)
+		return false;
+	dma_rmb(); /* the index is written last: the rest is there */
+	memcpy(event, entry, sizeof(*event));
+	ring->head++;
+	weft_mailbox_write32(wdev, event_head, ring->head);
+
+	place = event->sequence & PLACE_MASK;
+	*call = place < WEFT_RING_PLACES ? ring->calls[place] : NULL;
+	if (!*call || (*call)->sequence != event->sequence) {
+		ring_stray(wdev, event->sequence);
+		*call = NULL;
+		return true;
+	}
+	ring->calls[place] = NULL;
+	(*call)->active = false;
+	return true;
+}
+
+/**
+ * weft_ring_poll() - take all events that are there
+ * @wdev: the device
+ *
+ * Called by the interrupt, and wherever an interrupt may have been lost.
+ *
+ * Return: true if there was any.
+ */
+bool weft_ring_poll(struct weft_device *wdev)
+{
+	struct weft_ring *ring = &wdev->ring;
+	bool any = false;
+
+	for (;;) {
+		struct weft_hw_event event;
+		struct weft_call *call;
+		unsigned long flags;
+		bool taken;
+
+		spin_lock_irqsave(&ring->lock, flags);
+		taken = ring_take(wdev, &event, &call);
+		spin_unlock_irqrestore(&ring->lock, flags);
+		if (!taken)
+			return any;
+		any = true;
+		if (call)
+			call->complete(call, &event);
+	}
+}
+
+/* Put a request into the ring, with @call in a free place of [@first, @first + @count). */
+static int ring_put(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request, u32 first,
+		    u32 count)
+{
+	struct weft_ring *ring = &wdev->ring;
+	void __iomem *entry;
+	unsigned long flags;
+	u32 place;
+
+	spin_lock_irqsave(&ring->lock, flags);
+	if (ring->closed) {
+		spin_unlock_irqrestore(&ring->lock, flags);
+		return -ENODEV;
+	}
+	for (place = first; place < first + count; place++) {
+		if (!ring->calls[place])
+			break;
+	}
+	if (place == first + count) {
+		spin_unlock_irqrestore(&ring->lock, flags);
+		return -EBUSY;
+	}
+	ring->generation++;
+	call->sequence = ring->generation << 16 | place;
+	call->active = true;
+	ring->calls[place] = call;
+	request->sequence = call->sequence;
+	entry = wdev->control + wdev->hw.request_offset +
+		(ring->tail & (wdev->hw.request_entries - 1)) * sizeof(*request);
+	memcpy_toio(entry, request, sizeof(*request));
+	ring->tail++;
+	/* iowrite32() orders the entry before the index, and that before the doorbell. */
+	weft_mailbox_write32(wdev, request_tail, ring->tail);
+	spin_unlock_irqrestore(&ring->lock, flags);
+	weft_doorbell(wdev, WEFT_HW_DOORBELL_REQUEST);
+	weft_reset_watch(wdev);
+	return 0;
+}
+
+/**
+ * weft_ring_submit_job() - hand a job to the device
+ * @wdev: the device
+ * @call: the job's; its complete() is called when the job has ended
+ * @request: the job's request; sequence is filled in
+ *
+ * Return: 0 or -ENODEV.
+ */
+int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request)
+{
+	return ring_put(wdev, call, request, 0, WEFT_RING_JOBS);
+}
+
+/**
+ * weft_ring_forget() - take a call back
+ * @wdev: the device
+ * @call: the call
+ *
+ * Return: true if the caller has it now; false if it is complete or being completed.
+ */
+bool weft_ring_forget(struct weft_device *wdev, struct weft_call *call)
+{
+	struct weft_ring *ring = &wdev->ring;
+	unsigned long flags;
+	bool active;
+
+	spin_lock_irqsave(&ring->lock, flags);
+	active = call->active;
+	if (active) {
+		ring->calls[call->sequence & PLACE_MASK] = NULL;
+		call->active = false;
+	}
+	spin_unlock_irqrestore(&ring->lock, flags);
+	return active;
+}
+
+/**
+ * weft_ring_cancel_calls() - end all calls that are not jobs
+ * @wdev: the device, which has been stopped
+ */
+void weft_ring_cancel_calls(struct weft_device *wdev)
+{
+	struct weft_ring *ring = &wdev->ring;
+
+	for (u32 place = WEFT_RING_JOBS; place < WEFT_RING_PLACES; place++) {
+		struct weft_call *call;
+		unsigned long flags;
+
+		spin_lock_irqsave(&ring->lock, flags);
+		call = ring->calls[place];
+		ring->calls[place] = NULL;
+		if (call)
+			call->active = false;
+		spin_unlock_irqrestore(&ring->lock, flags);
+		if (call)
+			call->complete(call, NULL);
+	}
+}
+
+struct waiter {
+	struct weft_call call;
+	struct completion done;
+	u32 status;
+	bool cancelled;
+};
+
+static void waiter_complete(struct weft_call *call, const struct weft_hw_event *event)
+{
+	struct waiter *waiter = container_of(call, struct waiter, call);
+
+	waiter->cancelled = !event;
+	if (event)
+		waiter->status = event->status;
+	complete(&waiter->done);
+}
+
+/**
+ * weft_ring_call() - ask the firmware for something that is not a job, and wait
+ * @wdev: the device
+ * @request: the request; sequence is filled in
+ *
+ * A device that does not answer is reset.  So when this returns, the request has
+ * been carried out, or nothing that the device was doing goes on.
+ *
+ * Return: 0, -ENODEV, -ECANCELED (reset meanwhile), -EIO (refused).
+ */
+int weft_ring_call(struct weft_device *wdev, struct weft_hw_request *request)
+{
+	/* The longest command, and then some. */
+	unsigned long patience = msecs_to_jiffies(weft_command_timeout_ms + 2000);
+	struct waiter waiter = { .call.complete = waiter_complete };
+	int ret;
+
+	init_completion(&waiter.done);
+	down(&wdev->ring.room);
+	ret = ring_put(wdev, &waiter.call, request, WEFT_RING_JOBS, WEFT_RING_CALLS);
+	if (ret)
+		goto out;
+	if (!wait_for_completion_timeout(&waiter.done, patience)) {
+		weft_ring_poll(wdev); /* the interrupt may have been lost */
+		if (!completion_done(&waiter.done))
+			weft_reset_request(wdev, "a request was not answered");
+		/* The reset cancels the call. */
+		wait_for_completion(&waiter.done);
+	}
+	if (waiter.cancelled)
+		ret = weft_device_dead(wdev) ? -ENODEV : -ECANCELED;
+	else if (waiter.status != WEFT_HW_STATUS_OK)
+		ret = -EIO;
+out:
+	up(&wdev->ring.room);
+	return ret;
+}
+
+/**
+ * weft_ring_call_timeout() - likewise, from a reset: gives up instead of asking for one
+ * @wdev: the device
+ * @request: the request; sequence is filled in
+ * @patience: how long to wait, in jiffies
+ *
+ * Return: 0, -ENODEV, -ETIMEDOUT, -EIO (refused), -EBUSY (no room).
+ */
+int weft_ring_call_timeout(struct weft_device *wdev, struct weft_hw_request *request, unsigned long patience)
+{
+	struct waiter waiter = { .call.complete = waiter_complete };
+	int ret;
+
+	init_completion(&waiter.done);
+	if (down_trylock(&wdev->ring.room))
+		return -EBUSY;
+	ret = ring_put(wdev, &waiter.call, request, WEFT_RING_JOBS, WEFT_RING_CALLS);
+	if (ret)
+		goto out;
+	if (!wait_for_completion_timeout(&waiter.done, patience)) {
+		weft_ring_poll(wdev); /* the interrupt may have been lost */
+		if (weft_ring_forget(wdev, &waiter.call)) {
+			ret = -ETIMEDOUT;
+			goto out;
+		}
+		wait_for_completion(&waiter.done);
+	}
+	if (waiter.cancelled)
+		ret = -ENODEV;
+	else if (waiter.status != WEFT_HW_STATUS_OK)
+		ret = -EIO;
+out:
+	up(&wdev->ring.room);
+	return ret;
+}

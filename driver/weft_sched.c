@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: scheduling
+ *
+ * One drm_gpu_scheduler per device; its credits are the firmware's job slots, and a
+ * queue is an entity of it.  A job is a stream with commands for all engines, and
+ * the firmware interleaves the commands of all jobs that it holds, by priority: so
+ * one scheduler per engine would have to split jobs, and two jobs that each hold
+ * one engine and wait for the other's could lock one another up.  Jobs of one queue
+ * are kept in order by the firmware, so they are handed over without waiting for
+ * one another.
+ */
+#include <drm/drm_drv.h>
+#include <drm/drm_managed.h>
+
+#include "weft_compat.h"
+#include "weft_device.h"
+#include "weft_job.h"
+#include "weft_reset.h"
+#include "weft_sched.h"
+
+static struct dma_fence *sched_run_job(struct drm_sched_job *job)
+{
+	struct dma_fence *fence;
+	bool cookie;
+
+	cookie = dma_fence_begin_signalling();
+	fence = weft_job_run(to_weft_job(job));
+	dma_fence_end_signalling(cookie);
+	return fence;
+}
+
+static enum drm_gpu_sched_stat sched_timedout_job(struct drm_sched_job *job)
+{
+	weft_reset_timeout(container_of(job->sched, struct weft_device, sched), to_weft_job(job));
+	return WEFT_SCHED_STAT_OK;
+}
+
+static void sched_free_job(struct drm_sched_job *job)
+{
+	weft_job_free(to_weft_job(job));
+}
+
+static const struct drm_sched_backend_ops sched_ops = {
+	.run_job = sched_run_job,
+	.timedout_job = sched_timedout_job,
+	.free_job = sched_free_job,
+};
+
+/* User space is gone by now, so no job is left. */
+static void sched_fini(struct drm_device *drm, void *unused)
+{
+	drm_sched_fini(&to_weft_device(drm)->sched);
+}
+
+/**
+ * weft_sched_setup() - make the scheduler
+ * @wdev: the device, whose firmware has told its slots
+ *
+ * Return: 0 or a negative errno value.
+ */
+int weft_sched_setup(struct weft_device *wdev)
+{
+	int ret;
+
+	ret = weft_sched_init(&wdev->sched, &sched_ops, NULL, wdev->hw.slots, msecs_to_jiffies(weft_job_timeout_ms),
+			      wdev->reset_wq, "weft", &wdev->pdev->dev);
+	if (ret)
+		return ret;
+	return drmm_add_action_or_reset(&wdev->drm, sched_fini, NULL);
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __WEFT_SCHED_H__
+#define __WEFT_SCHED_H__
+
+struct weft_device;
+
+int weft_sched_setup(struct weft_device *wdev);
+
+#endif
