@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 ACCEL_EXPORT int accel_context_new(struct accel_device *device, const struct accel_context_options *options,
 				   struct accel_context **out)
@@ -68,12 +69,15 @@ ACCEL_EXPORT void accel_context_unref(struct accel_context *context)
 void accel_context_stop(struct accel_context *context, const struct weft_fault_record *cause,
 			const struct accel_job *guilty)
 {
+	/* Bystanders may end before the guilty job, whose stream makes the better sentence. */
+	if (context->fault.reason && (!guilty || memcmp(&context->fault, cause, sizeof(*cause)) != 0))
+		return;
+	accel_describe(cause, guilty ? guilty->block->bytes : NULL, guilty ? guilty->bytes : 0, context->sentence,
+		       ACCEL_SENTENCE);
 	if (context->fault.reason)
 		return;
 	context->fault = *cause;
 	context->device->faults++;
-	accel_describe(cause, guilty ? guilty->block->bytes : NULL, guilty ? guilty->bytes : 0, context->sentence,
-		       ACCEL_SENTENCE);
 	accel_log(ACCEL_LOG_INFO, "context %u: %s", context->id, context->sentence);
 	context->device->backend->context_stop(context);
 	for (struct accel_queue *queue = context->queues; queue; queue = queue->next)

@@ -106,10 +106,11 @@ struct accel_device_info {
 	uint32_t threads; /* compute lanes */
 	char kernels[16]; /* code path of the engine: "scalar", "avx2", "avx512" */
 	uint64_t clock_hz; /* of the model */
-	uint64_t macs_per_cycle; /* f32 */
+	uint64_t macs_per_cycle; /* f32; 0: less than one */
 	uint64_t device_bytes_per_second;
 	uint64_t dma_in_bytes_per_second, dma_out_bytes_per_second;
 };
+/** -EINVAL: @size was not filled in. */
 int accel_device_query(struct accel_device *device, struct accel_device_info *info);
 
 /**
@@ -129,26 +130,32 @@ struct accel_counters {
 	uint64_t control_bytes, control_bytes_peak; /* command streams */
 	uint64_t faults;
 };
+/** -EINVAL: @size was not filled in. */
 int accel_device_counters(struct accel_device *device, struct accel_counters *counters);
 /** Let the peaks start again from the present use. */
 int accel_device_reset_peaks(struct accel_device *device);
 
-/** What one command costs on the device's model.  The same function that feeds the counters. */
+/**
+ * What one command costs on the device's model.  The same function that feeds the
+ * counters; firmware/engine/model.h has its formulas.  Each figure saturates.
+ */
 struct accel_cost {
 	uint64_t cycles;
 	uint64_t picojoules;
 	uint64_t operations; /* floating-point or integer operations, a multiply-add is 2 */
 	uint64_t bytes; /* moved between engine and memory */
 };
+/** -EINVAL: the command is not valid; the sentence is that of the fault which it would be. */
 int accel_device_cost(struct accel_device *device, const struct weft_cmd *command, struct accel_cost *cost);
 
 /* Contexts: an address space each.  A fault stops its own context only. */
 
 struct accel_context_options {
 	size_t size;
-	uint64_t command_timeout_ns; /* a command that runs longer faults; 0: device's default */
+	uint64_t command_timeout_ns; /* a command that runs longer faults (when embedded: once it has ended); 0: device's default */
 	uint64_t device_bytes_limit; /* most device memory of this context; 0: no limit but the device's */
 };
+/** @options may be NULL.  -ENOMEM. */
 int accel_context_new(struct accel_device *device, const struct accel_context_options *options, struct accel_context **context);
 struct accel_context *accel_context_ref(struct accel_context *context);
 void accel_context_unref(struct accel_context *context);
@@ -176,7 +183,13 @@ enum accel_buffer_flags {
 	ACCEL_READ_ONLY = 1 << 2, /* the device may only read it */
 };
 
-/** Size is rounded up to pages.  The contents are zero.  The buffer is mapped in the context until its last unref and all jobs that may use it have ended. */
+/**
+ * Size is rounded up to pages.  The contents are zero.  The buffer is mapped in
+ * the context until its last unref and all jobs that may use it (those submitted
+ * before) have ended; until then its memory counts as allocated.
+ * -EINVAL: size or flags.  -ENOSPC: no device memory (the sentence says how much is
+ * free, and the largest hole), or beyond the context's limit.  -ENOMEM: no host memory.
+ */
 int accel_buffer_new(struct accel_context *context, uint64_t bytes, unsigned int flags, struct accel_buffer **buffer);
 struct accel_buffer *accel_buffer_ref(struct accel_buffer *buffer);
 void accel_buffer_unref(struct accel_buffer *buffer);
@@ -194,7 +207,11 @@ int accel_buffer_map(struct accel_buffer *buffer, void **memory);
 
 int accel_stream_new(struct accel_context *context, struct accel_stream **stream);
 void accel_stream_unref(struct accel_stream *stream);
-/** Append a copy of @command (header and operands).  Only sizes are checked here; the device checks the rest.  -E2BIG: stream full. */
+/**
+ * Append a copy of @command (header and operands).  Only sizes are checked here; the
+ * device checks the rest.  -EINVAL: size and operands do not match.  -E2BIG: the stream
+ * would pass WEFT_STREAM_MAX_BYTES.  -ENOMEM.
+ */
 int accel_stream_append(struct accel_stream *stream, const struct weft_cmd *command);
 /** Forget the commands.  -EBUSY while a submission of it is pending. */
 int accel_stream_reset(struct accel_stream *stream);
@@ -224,6 +241,7 @@ struct accel_queue_options {
  * A queue runs its jobs in the order of submission; queues overlap.  Each queue
  * carries a timeline: job n of the queue signals point n (from 1).
  */
+/** @options may be NULL (normal priority).  -EINVAL: no such priority.  -ENOMEM. */
 int accel_queue_new(struct accel_context *context, const struct accel_queue_options *options, struct accel_queue **queue);
 void accel_queue_unref(struct accel_queue *queue);
 
@@ -233,6 +251,7 @@ void accel_queue_unref(struct accel_queue *queue);
  * and goes to the device only then: the device never waits for an application.
  */
 struct accel_event;
+/** -ENOMEM. */
 int accel_event_new(struct accel_context *context, struct accel_event **event);
 /** Releasing an event that jobs wait for stops their contexts with WEFT_FAULT_CANCELLED. */
 void accel_event_unref(struct accel_event *event);
@@ -291,7 +310,7 @@ struct accel_trace_record {
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC */
 	uint64_t model_cycles;
 };
-/** Record the context's next commands, up to @records; 0 stops.  -EOPNOTSUPP where the device cannot. */
+/** Record the context's next commands, up to @records, forgetting earlier ones; 0 stops.  -EOPNOTSUPP where the device cannot.  -ENOMEM. */
 int accel_context_trace(struct accel_context *context, size_t records);
 /** Copy out and forget up to @room records, oldest first; returns how many. */
 size_t accel_context_trace_read(struct accel_context *context, struct accel_trace_record *record, size_t room);

@@ -3,6 +3,7 @@
 #include "embedded.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,23 @@ static void destroy(struct embedded *embedded)
 	free(embedded);
 }
 
+/* The device's threads leave the application's signals to its own threads. */
+static int start_threads(struct embedded *embedded)
+{
+	sigset_t all, before;
+	int result;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	result = unit_new(embedded);
+	if (!result) {
+		embedded_core_init(embedded);
+		result = embedded_engines_start(embedded);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return result;
+}
+
 static int open_device(struct accel_device *device, const char *spec)
 {
 	struct embedded_options options;
@@ -57,11 +75,7 @@ static int open_device(struct accel_device *device, const char *spec)
 	result = embedded->slots ? arena_init(&embedded->arena, options.memory_bytes)
 				 : accel_fail(ENOMEM, "no memory for a device");
 	if (!result)
-		result = unit_new(embedded);
-	if (!result) {
-		embedded_core_init(embedded);
-		result = embedded_engines_start(embedded);
-	}
+		result = start_threads(embedded);
 	if (result)
 		destroy(embedded);
 	return result;
