@@ -89,6 +89,17 @@ WEFT_INLINE double mish_d(double x)
 	return s / (s + 2.0);
 }
 
+WEFT_INLINE float gelu(float x)
+{
+	float density;
+	float tail = weft_normal_tail(x, &density);
+
+	/* Not infinity times 0. */
+	float right = tail > 0.0f ? fmaf(-x, tail, x) : x;
+
+	return x > 0.0f ? right : x * tail;
+}
+
 WEFT_INLINE double gelu_tanh_gate_d(double x)
 {
 	return 1.0 / (1.0 + weft_exp_d(-2.0 * 0.7978845608028654 * (x + 0.044715 * x * x * x)));
@@ -120,9 +131,9 @@ UNARY(sigmoid, weft_sigmoid(x))
 UNARY(tanh, weft_tanh(x))
 UNARY(softplus, weft_softplus_d(x))
 UNARY(softsign, x / (1.0f + fabsf(x)))
-UNARY(gelu, x *weft_normal_cdf_d(x))
+UNARY(gelu, gelu(x))
 UNARY(gelu_tanh, x *gelu_tanh_gate_d(x))
-UNARY(silu, x *sigmoid_d(x))
+UNARY(silu, x *weft_sigmoid(x))
 UNARY(mish, x *mish_d(x))
 UNARY(hard_sigmoid, clip(fmaf(alpha, x, beta), 0.0f, 1.0f))
 UNARY(hard_swish, x *clip(fmaf(1.0f / 6.0f, x, 0.5f), 0.0f, 1.0f))
@@ -235,9 +246,12 @@ enum weft_fault WEFT_KERNEL(weft_unary)(WEFT_KERNEL_ARGUMENTS)
 		}                                                                             \
 	}
 
-WEFT_INLINE double gelu_slope_d(double x)
+WEFT_INLINE float gelu_slope(float x)
 {
-	return weft_normal_cdf_d(x) + x * (0.3989422804014327 * weft_exp_d(-0.5 * x * x));
+	float density;
+	float tail = weft_normal_tail(x, &density);
+
+	return fmaf(x, 0.398942280f * density, x > 0.0f ? 1.0f - tail : tail);
 }
 
 WEFT_INLINE double gelu_tanh_slope_d(double x)
@@ -289,7 +303,7 @@ BACKWARD(sigmoid, dy *(z *(1.0f - z)))
 BACKWARD(tanh, dy *fmaf(-z, z, 1.0f))
 BACKWARD(softplus, dy *weft_sigmoid(z))
 BACKWARD(softsign, dy / ((1.0f + fabsf(z)) * (1.0f + fabsf(z))))
-BACKWARD(gelu, dy *gelu_slope_d(z))
+BACKWARD(gelu, dy *gelu_slope(z))
 BACKWARD(gelu_tanh, dy *gelu_tanh_slope_d(z))
 BACKWARD(silu, dy *silu_slope_d(z))
 BACKWARD(mish, dy *mish_slope_d(z))
