@@ -63,7 +63,7 @@ static int plan_split(struct weft_session *session, struct weft_plan_request *re
 	int result;
 
 	for (uint32_t parts = 2; parts <= MOST_PARTS; parts *= 2) {
-		struct weft_plan_refusal refusal = { 0, 0 };
+		struct weft_plan_refusal refusal = {0, 0};
 		struct weft_graph *graph;
 
 		result = weft_graph_split(session->graph, parts, bytes, &graph);
@@ -100,11 +100,11 @@ static int plan_split(struct weft_session *session, struct weft_plan_request *re
 static int make_plan(struct weft_session *session, const struct weft_session_options *options,
 		     struct weft_session_refusal *refusal)
 {
-	struct accel_device_info info = { .size = sizeof(info) };
-	struct weft_plan_refusal least = { 0, 0 };
+	struct accel_device_info info = {.size = sizeof(info)};
+	struct weft_plan_refusal least = {0, 0};
 	struct weft_plan_request request = {
-		.budget = { .bytes = { options->device_bytes, options->host_bytes, options->storage_bytes },
-			    .time_ratio = options->time_ratio },
+		.budget = {.bytes = {options->device_bytes, options->host_bytes, options->storage_bytes},
+			   .time_ratio = options->time_ratio},
 		.policy = options->policy,
 		.seconds = options->plan_seconds,
 		.seed = options->seed,
@@ -124,7 +124,7 @@ static int make_plan(struct weft_session *session, const struct weft_session_opt
 	if (result == -ENOSPC && options->policy != WEFT_POLICY_KEEP)
 		result = plan_split(session, &request, &least);
 	if (refusal)
-		*refusal = (struct weft_session_refusal){ least.least_device_bytes, least.least_host_bytes };
+		*refusal = (struct weft_session_refusal){least.least_device_bytes, least.least_host_bytes};
 	return result ? result : weft_plan_check(session->plan, session->graph, &request.budget);
 }
 
@@ -177,7 +177,8 @@ int weft_session_new(struct accel_device *device, struct weft_graph *graph, cons
 	if (!result)
 		result = make_plan(session, options, refusal);
 	if (!result)
-		result = weft_executor_new(device, graph, session->plan, options->storage_dir, &session->executor);
+		result = weft_executor_new(device, session->graph, session->plan, options->storage_dir,
+					   &session->executor);
 	if (!result)
 		result = place_values(session);
 	if (result) {

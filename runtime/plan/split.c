@@ -12,17 +12,17 @@
 /* What becomes of an operand when its operation is split. */
 enum role {
 	ROLE_WHOLE, /* every part sees all of it */
-	ROLE_PART, /* part p sees its rows */
-	ROLE_SUM, /* an output that every part adds to */
-	ROLE_BAD, /* the operation cannot be split */
+	ROLE_PART,  /* part p sees its rows */
+	ROLE_SUM,   /* an output that every part adds to */
+	ROLE_BAD,   /* the operation cannot be split */
 };
 
 struct splitter {
 	const struct weft_graph *from;
 	struct weft_graph *to;
 	uint32_t parts;
-	bool *splits; /* per value of @from: becomes parts */
-	weft_id *part; /* per value of @from: id of its first part in @to */
+	bool *splits;	  /* per value of @from: becomes parts */
+	weft_id *part;	  /* per value of @from: id of its first part in @to */
 	bool *unfinished; /* per value of @from: whole, but the run at hand writes it in parts */
 };
 
@@ -116,8 +116,8 @@ static enum role role_of(const struct splitter *s, const struct weft_operation *
 		return has_parts(s, operation, slot) ? ROLE_PART : ROLE_BAD;
 	case WEFT_OP_SOFTMAX_FWD:
 	case WEFT_OP_SOFTMAX_BWD:
-		return has_parts(s, operation, slot) && shown(s->from, operation, slot)->rank > 1 ? ROLE_PART :
-												     ROLE_BAD;
+		return has_parts(s, operation, slot) && shown(s->from, operation, slot)->rank > 1 ? ROLE_PART
+												  : ROLE_BAD;
 	case WEFT_OP_CONV_FWD:
 	case WEFT_OP_CONV_BWD_DATA:
 		return slot == 1 || slot == 2 ? ROLE_WHOLE : part_or_whole(s, operation, slot, rows);
@@ -287,8 +287,8 @@ static int finish_operation(struct splitter *s, const struct weft_operation *old
 static int copy_operation(struct splitter *s, weft_id o)
 {
 	const struct weft_operation *old = &s->from->operation[o];
-	struct weft_layout layout[WEFT_MAX_OPERANDS] = { 0 };
-	bool narrow[WEFT_MAX_OPERANDS] = { false };
+	struct weft_layout layout[WEFT_MAX_OPERANDS] = {0};
+	bool narrow[WEFT_MAX_OPERANDS] = {false};
 	weft_id id;
 	int result;
 
@@ -301,15 +301,15 @@ static int copy_operation(struct splitter *s, weft_id o)
 }
 
 /* A view of part @p of a value that itself stays whole. */
-static int view_part(struct splitter *s, const char *operation, unsigned int slot, weft_id value, uint32_t p,
+static int view_part(struct splitter *s, weft_id operation, unsigned int slot, weft_id value, uint32_t p,
 		     const struct weft_layout *layout, weft_id *id)
 {
 	weft_id base = s->from->value[value].base;
 	char *name;
 	int result;
 
-	/* An operation of that name sees its operand in one place only, so the name is unique. */
-	if (asprintf(&name, "%s/%u-%u/%s.%u", s->from->value[base].name, p, s->parts, operation, slot) < 0)
+	/* Operation and slot make the name unique. */
+	if (asprintf(&name, "%s/%u-%u/%u.%u", s->from->value[base].name, p, s->parts, operation, slot) < 0)
 		return weft_fail(ENOMEM, "no memory to split a graph");
 	result = weft_graph_add_view(s->to, name, base, s->from->value[base].bytes / s->parts * p, layout, id);
 	free(name);
@@ -321,11 +321,11 @@ struct split_operands {
 	weft_id id[WEFT_MAX_OPERANDS];
 	struct weft_layout layout[WEFT_MAX_OPERANDS];
 	bool narrow[WEFT_MAX_OPERANDS]; /* layout differs from the original */
-	bool in_place; /* all parts are values of their own */
+	bool in_place;			/* all parts are values of their own */
 	bool sums;
 };
 
-static int split_operands(struct splitter *s, weft_id o, const char *name, uint32_t p, struct split_operands *x)
+static int split_operands(struct splitter *s, weft_id o, uint32_t p, struct split_operands *x)
 {
 	const struct weft_operation *old = &s->from->operation[o];
 
@@ -349,7 +349,7 @@ static int split_operands(struct splitter *s, weft_id o, const char *name, uint3
 		if (s->splits[base]) {
 			x->id[i] = s->part[base] + p;
 		} else {
-			int result = view_part(s, name, i, x->id[i], p, &x->layout[i], &x->id[i]);
+			int result = view_part(s, o, i, x->id[i], p, &x->layout[i], &x->id[i]);
 
 			if (result)
 				return result;
@@ -370,7 +370,7 @@ static int split_operation(struct splitter *s, weft_id o, uint32_t p)
 
 	if (!name)
 		return weft_fail(ENOMEM, "no memory to split a graph");
-	result = split_operands(s, o, name, p, &x);
+	result = split_operands(s, o, p, &x);
 	if (!result && x.sums && p) {
 		if (old->opcode == WEFT_OP_REDUCE)
 			params.reduce.flags |= WEFT_F_ACCUMULATE;
@@ -477,7 +477,7 @@ static int copy_roles(struct splitter *s)
 
 int weft_graph_split(const struct weft_graph *graph, uint32_t parts, uint64_t bytes, struct weft_graph **split)
 {
-	struct splitter s = { .from = graph, .parts = parts };
+	struct splitter s = {.from = graph, .parts = parts};
 	int result = 0;
 
 	*split = NULL;
