@@ -258,8 +258,8 @@ static void run_tiles(const struct piece *p, const struct weft_tile *block, cons
 		      uint32_t rows)
 {
 	const struct weft_conv_weight *c = p->d->c;
-	uint32_t height = weft_tile_height(rows);
-	float *output[WEFT_TILE_ROWS];
+	uint32_t height = weft_tile_height(rows, p->columns);
+	float *output[WEFT_TILE_ROWS_NARROW];
 	struct weft_tile tile = *block;
 
 	tile.a = &x;

@@ -226,7 +226,7 @@ static void run_class(const struct piece *p, struct weft_tile *tile, const struc
 {
 	const struct weft_correlation *c = p->d->c;
 	struct weft_tile_run run[WEFT_SUM_CONV];
-	uint32_t height = weft_tile_height(class->count);
+	uint32_t height = weft_tile_height(class->count, tile->columns);
 
 	tile->runs = run;
 	tile->run_count = make_runs(p, class, run);

@@ -29,8 +29,8 @@ struct matmul {
 /* Local memory of a lane. */
 struct local {
 	float b[WEFT_SUM_MATMUL * PIECE_COLUMNS];
-	float a[WEFT_TILE_ROWS * A_ROW];
-	float c[WEFT_TILE_ROWS * WEFT_TILE_COLUMNS];
+	float a[WEFT_TILE_ROWS_NARROW * A_ROW];
+	float c[WEFT_TILE_ROWS_NARROW * WEFT_TILE_COLUMNS];
 };
 _Static_assert(sizeof(struct local) <= WEFT_LANE_LOCAL_BYTES, "local memory");
 
@@ -149,8 +149,8 @@ static void run_row_of_tiles(const struct piece *p, uint32_t row, uint32_t rows)
 	struct weft_epilogue epilogue = {
 		.activation = params->matmul.activation, .alpha = params->matmul.alpha, .beta = params->matmul.beta};
 	struct weft_tile_run run = {.offset = 0, .length = p->depth};
-	const float *a[WEFT_TILE_ROWS];
-	float *c[WEFT_TILE_ROWS];
+	const float *a[WEFT_TILE_ROWS_NARROW];
+	float *c[WEFT_TILE_ROWS_NARROW];
 	struct weft_tile tile = {.runs = &run,
 				 .run_count = 1,
 				 .a = a,
@@ -215,7 +215,7 @@ static void run_piece(void *argument, unsigned int index, unsigned int lane)
 	shift(&p.b, batch, 0, column);
 	shift(&p.bias, batch, row, column);
 	shift(&p.c, batch, row, column);
-	height = weft_tile_height(p.rows);
+	height = weft_tile_height(p.rows, p.columns);
 	for (p.k0 = 0; p.k0 < mm->k; p.k0 += WEFT_SUM_MATMUL) {
 		p.depth = weft_min(mm->k - p.k0, WEFT_SUM_MATMUL);
 		p.last = p.k0 + p.depth == mm->k;

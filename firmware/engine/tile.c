@@ -30,8 +30,9 @@ static void finish_tile(const struct weft_tile *tile, const float *sums, unsigne
  * The greater part of a run, four values of k at a time: with one vector a row's
  * pointer, most of which do not fit registers, would be loaded for every multiplication.
  */
-VF_INLINE ptrdiff_t run_narrow(const float *const a[WEFT_TILE_ROWS], const float *b, ptrdiff_t b_step, ptrdiff_t length,
-			       vf sum[WEFT_TILE_ROWS][WEFT_TILE_VECTORS], const unsigned int rows)
+VF_INLINE ptrdiff_t run_narrow(const float *const a[WEFT_TILE_ROWS_NARROW], const float *b, ptrdiff_t b_step,
+			       ptrdiff_t length, vf sum[WEFT_TILE_ROWS_NARROW][WEFT_TILE_VECTORS],
+			       const unsigned int rows)
 {
 	ptrdiff_t k;
 
@@ -56,7 +57,7 @@ VF_INLINE ptrdiff_t run_narrow(const float *const a[WEFT_TILE_ROWS], const float
 VF_INLINE void run_tile(const struct weft_tile *tile, const unsigned int rows, const unsigned int vectors,
 			const enum weft_tile_form form)
 {
-	vf sum[WEFT_TILE_ROWS][WEFT_TILE_VECTORS];
+	vf sum[WEFT_TILE_ROWS_NARROW][WEFT_TILE_VECTORS];
 	const ptrdiff_t b_step = tile->b_step;
 
 #pragma GCC unroll 16
@@ -67,7 +68,7 @@ VF_INLINE void run_tile(const struct weft_tile *tile, const unsigned int rows, c
 
 	for (uint32_t r = 0; r < tile->run_count; r++) {
 		const ptrdiff_t length = tile->runs[r].length;
-		const float *a[WEFT_TILE_ROWS], *b = tile->b + (ptrdiff_t)tile->runs[r].depth * b_step;
+		const float *a[WEFT_TILE_ROWS_NARROW], *b = tile->b + (ptrdiff_t)tile->runs[r].depth * b_step;
 		const ptrdiff_t a_step = form == WEFT_TILE_ROW_FORM ? 1 : tile->a_step;
 
 #pragma GCC unroll 16
@@ -99,7 +100,7 @@ VF_INLINE void run_tile(const struct weft_tile *tile, const unsigned int rows, c
 	}
 
 	if (tile->epilogue || !tile->run_count || tile->columns != vectors * VF_WIDTH || tile->scale != 1) {
-		float sums[WEFT_TILE_ROWS * WEFT_TILE_COLUMNS];
+		float sums[WEFT_TILE_ROWS_NARROW * WEFT_TILE_COLUMNS];
 
 #pragma GCC unroll 16
 		for (unsigned int i = 0; i < rows; i++)
@@ -126,54 +127,38 @@ VF_INLINE void run_tile(const struct weft_tile *tile, const unsigned int rows, c
 	}
 #define TILE_NAME(form, vectors, rows) tile_##form##_##vectors##_##rows,
 
+#define ROWS_6(X, form, vectors) \
+	X(form, vectors, 1)      \
+	X(form, vectors, 2) X(form, vectors, 3) X(form, vectors, 4) X(form, vectors, 5) X(form, vectors, 6)
+#define ROWS_10(X, form, vectors) \
+	ROWS_6(X, form, vectors) X(form, vectors, 7) X(form, vectors, 8) X(form, vectors, 9) X(form, vectors, 10)
+#define ROWS_12(X, form, vectors) ROWS_10(X, form, vectors) X(form, vectors, 11) X(form, vectors, 12)
+#define ROWS_14(X, form, vectors) ROWS_12(X, form, vectors) X(form, vectors, 13) X(form, vectors, 14)
+#define ROWS_16(X, form, vectors) ROWS_14(X, form, vectors) X(form, vectors, 15) X(form, vectors, 16)
+
 #if WEFT_TILE_ROWS == 14
-#define EACH_ROWS(X, form, vectors) \
-	X(form, vectors, 1)         \
-	X(form, vectors, 2)         \
-	X(form, vectors, 3)         \
-	X(form, vectors, 4)         \
-	X(form, vectors, 5)         \
-	X(form, vectors, 6)         \
-	X(form, vectors, 7)         \
-	X(form, vectors, 8)         \
-	X(form, vectors, 9)         \
-	X(form, vectors, 10)        \
-	X(form, vectors, 11)        \
-	X(form, vectors, 12)        \
-	X(form, vectors, 13)        \
-	X(form, vectors, 14)
+#define ROWS ROWS_14
 #elif WEFT_TILE_ROWS == 10
-#define EACH_ROWS(X, form, vectors) \
-	X(form, vectors, 1)         \
-	X(form, vectors, 2)         \
-	X(form, vectors, 3)         \
-	X(form, vectors, 4)         \
-	X(form, vectors, 5)         \
-	X(form, vectors, 6)         \
-	X(form, vectors, 7)         \
-	X(form, vectors, 8)         \
-	X(form, vectors, 9)         \
-	X(form, vectors, 10)
+#define ROWS ROWS_10
 #else
-#define EACH_ROWS(X, form, vectors) \
-	X(form, vectors, 1)         \
-	X(form, vectors, 2)         \
-	X(form, vectors, 3)         \
-	X(form, vectors, 4)         \
-	X(form, vectors, 5)         \
-	X(form, vectors, 6)
+#define ROWS ROWS_6
+#endif
+#if WEFT_TILE_ROWS_NARROW == 16
+#define ROWS_NARROW ROWS_16
+#else
+#define ROWS_NARROW ROWS_12
 #endif
 
-EACH_ROWS(TILE, WEFT_TILE_ROW_FORM, 1)
-EACH_ROWS(TILE, WEFT_TILE_ROW_FORM, 2)
-EACH_ROWS(TILE, WEFT_TILE_COLUMN_FORM, 1)
-EACH_ROWS(TILE, WEFT_TILE_COLUMN_FORM, 2)
+ROWS_NARROW(TILE, WEFT_TILE_ROW_FORM, 1)
+ROWS(TILE, WEFT_TILE_ROW_FORM, 2)
+ROWS_NARROW(TILE, WEFT_TILE_COLUMN_FORM, 1)
+ROWS(TILE, WEFT_TILE_COLUMN_FORM, 2)
 
-const weft_tile_function WEFT_KERNEL(weft_tile_functions)[2][WEFT_TILE_VECTORS][WEFT_TILE_ROWS] = {
-	[WEFT_TILE_ROW_FORM] = {{EACH_ROWS(TILE_NAME, WEFT_TILE_ROW_FORM, 1)},
-				{EACH_ROWS(TILE_NAME, WEFT_TILE_ROW_FORM, 2)}},
-	[WEFT_TILE_COLUMN_FORM] = {{EACH_ROWS(TILE_NAME, WEFT_TILE_COLUMN_FORM, 1)},
-				   {EACH_ROWS(TILE_NAME, WEFT_TILE_COLUMN_FORM, 2)}},
+const weft_tile_function WEFT_KERNEL(weft_tile_functions)[2][WEFT_TILE_VECTORS][WEFT_TILE_ROWS_NARROW] = {
+	[WEFT_TILE_ROW_FORM] = {{ROWS_NARROW(TILE_NAME, WEFT_TILE_ROW_FORM, 1)},
+				{ROWS(TILE_NAME, WEFT_TILE_ROW_FORM, 2)}},
+	[WEFT_TILE_COLUMN_FORM] = {{ROWS_NARROW(TILE_NAME, WEFT_TILE_COLUMN_FORM, 1)},
+				   {ROWS(TILE_NAME, WEFT_TILE_COLUMN_FORM, 2)}},
 };
 
 /* Transposes VF_WIDTH vectors: each step interleaves the halves, as in riffling a deck of cards. */

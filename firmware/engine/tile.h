@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Micro-kernels of the matrix product and the convolutions: a tile of up to
- * WEFT_TILE_ROWS rows by WEFT_TILE_VECTORS vectors of columns, held in
+ * Micro-kernels of the matrix product and the convolutions: a tile of some rows
+ * by up to WEFT_TILE_VECTORS vectors of columns, held in
  * registers over one block of the reduced index (see "Order of summation" in
  * <weft_isa.h>).  The tile is the outer product chain
  *
@@ -17,12 +17,16 @@
 #include "kernels.h"
 #include "vector.h"
 
+/** Most rows of a tile of WEFT_TILE_VECTORS, and of a tile of one vector, as registers allow. */
 #if defined(__AVX512F__)
 #define WEFT_TILE_ROWS 14
+#define WEFT_TILE_ROWS_NARROW 16
 #elif defined(__aarch64__)
 #define WEFT_TILE_ROWS 10
+#define WEFT_TILE_ROWS_NARROW 16
 #else
 #define WEFT_TILE_ROWS 6
+#define WEFT_TILE_ROWS_NARROW 12
 #endif
 #define WEFT_TILE_VECTORS 2
 #define WEFT_TILE_COLUMNS (WEFT_TILE_VECTORS * VF_WIDTH)
@@ -69,7 +73,7 @@ enum weft_tile_form { WEFT_TILE_ROW_FORM, WEFT_TILE_COLUMN_FORM };
 
 typedef void (*weft_tile_function)(const struct weft_tile *tile);
 /** By form, vectors - 1 and rows - 1. */
-extern const weft_tile_function WEFT_KERNEL(weft_tile_functions)[2][WEFT_TILE_VECTORS][WEFT_TILE_ROWS];
+extern const weft_tile_function WEFT_KERNEL(weft_tile_functions)[2][WEFT_TILE_VECTORS][WEFT_TILE_ROWS_NARROW];
 
 VF_INLINE void weft_tile_run(const struct weft_tile *tile, enum weft_tile_form form, unsigned int rows)
 {
@@ -78,10 +82,10 @@ VF_INLINE void weft_tile_run(const struct weft_tile *tile, enum weft_tile_form f
 	WEFT_KERNEL(weft_tile_functions)[form][vectors - 1][rows - 1](tile);
 }
 
-/** Rows of each tile when @rows are shared out evenly. */
-VF_INLINE uint32_t weft_tile_height(uint32_t rows)
+/** Rows of each tile when @rows are shared out evenly to tiles of at most @columns columns. */
+VF_INLINE uint32_t weft_tile_height(uint32_t rows, uint32_t columns)
 {
-	uint32_t tiles = (rows + WEFT_TILE_ROWS - 1) / WEFT_TILE_ROWS;
+	uint32_t most = columns > VF_WIDTH ? WEFT_TILE_ROWS : WEFT_TILE_ROWS_NARROW, tiles = (rows + most - 1) / most;
 
 	return (rows + tiles - 1) / tiles;
 }
