@@ -33,6 +33,8 @@ struct division {
 	uint32_t kernel[2], groups;
 	/** Taps of a row are one run of (kw, channel): rows of a tile go on from tap to tap. */
 	bool merged;
+	/** One channel, read without a stride: all taps are rows, each with a pointer of its own. */
+	bool flat;
 	/** Of a piece: columns of DW, tap rows, channels; and how many such ranges there are. */
 	uint32_t columns, tap_rows, channels;
 	uint32_t column_pieces, tap_pieces, channel_pieces;
@@ -95,6 +97,8 @@ static void choose_mode(struct division *d)
 	} else {
 		d->mode = MODE_GATHER;
 	}
+	d->flat = c->channels == 1 && c->params->conv.stride[1] == 1 &&
+		  (d->mode == MODE_BOX || (d->mode == MODE_DIRECT && c->xt->strides[2] == 1));
 }
 
 static uint64_t pieces_of(const struct division *d)
@@ -308,12 +312,55 @@ static void run_tap(const struct piece *p, uint32_t kh, uint32_t kw)
 	run_tiles(p, &tile, x, kh, kw, d->merged ? d->kernel[1] * p->channels : p->channels);
 }
 
+/* All taps of the piece, where X has one channel: successive positions are neighbours in memory. */
+static void run_flat(const struct piece *p)
+{
+	const struct weft_conv_weight *c = p->d->c;
+	const union weft_params *params = c->params;
+	uint32_t taps = p->tap_rows * p->d->kernel[1], height = weft_tile_height(taps, p->columns);
+	struct weft_tile_run run[WEFT_SUM_CONV_WEIGHT];
+	const float *x[WEFT_TILE_ROWS_NARROW];
+	float *output[WEFT_TILE_ROWS_NARROW];
+	struct weft_tile tile = {.runs = run,
+				 .a = x,
+				 .c = output,
+				 .scale = 1,
+				 .add = !p->first || (params->conv.flags & WEFT_F_ACCUMULATE)};
+
+	/* No tap leaves what X offers here, so that those of tap (0, 0) serve for all. */
+	tile.run_count = make_runs(p, p->tap_row, 0, p->x_row * (ptrdiff_t)params->conv.stride[0], 1, run);
+	for (uint32_t m = 0; m < taps; m += height) {
+		uint32_t count = weft_min(taps - m, height);
+
+		for (uint32_t i = 0; i < count; i++) {
+			uint32_t kh = (m + i) / p->d->kernel[1], kw = (m + i) % p->d->kernel[1];
+
+			x[i] = p->x + (ptrdiff_t)kh * params->conv.dilation[0] * p->x_row +
+			       (ptrdiff_t)kw * params->conv.dilation[1];
+			output[i] = c->dw + (ptrdiff_t)(p->tap_row + kh) * c->dwt->strides[0] +
+				    (ptrdiff_t)kw * c->dwt->strides[1] + (ptrdiff_t)p->group * c->columns + p->column;
+		}
+		for (uint32_t column = 0; column < p->columns; column += WEFT_TILE_COLUMNS) {
+			tile.columns = weft_min(p->columns - column, WEFT_TILE_COLUMNS);
+			tile.b = p->local->panel[column / WEFT_TILE_COLUMNS];
+			tile.b_step = weft_panel_width(tile.columns);
+			tile.c_offset = column;
+			weft_tile_run(&tile, WEFT_TILE_ROW_FORM, count);
+		}
+	}
+}
+
 static void run_block(struct piece *p)
 {
 	const struct division *d = p->d;
 
 	pack_dy(p);
 	prepare_x(p);
+	if (d->flat) {
+		run_flat(p);
+		p->first = false;
+		return;
+	}
 	for (uint32_t kh = p->tap_row; kh < p->tap_row + p->tap_rows; kh++)
 		for (uint32_t kw = 0; kw < (d->merged ? 1 : d->kernel[1]); kw++)
 			run_tap(p, kh, kw);

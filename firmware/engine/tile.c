@@ -5,23 +5,27 @@
 #define PREFETCH_ROWS 16
 
 /* Bias, activation, partial vectors: all that is not the plain store of a block sum. */
-static void finish_tile(const struct weft_tile *tile, const float *sums, unsigned int rows, unsigned int vectors)
+static __attribute__((noinline)) void finish_tile(const struct weft_tile *tile, const float *sums, unsigned int rows, unsigned int vectors)
 {
-	const struct weft_epilogue *e = tile->epilogue;
+	const struct weft_epilogue none = {.activation = WEFT_ACT_NONE};
+	const struct weft_epilogue e = tile->epilogue ? *tile->epilogue : none;
+	const bool add = tile->add, any = tile->run_count;
+	const vf scale = vf_set1(tile->scale);
 
-	for (unsigned int i = 0; i < rows; i++) {
-		for (unsigned int v = 0; v < vectors; v++) {
-			unsigned int column = v * VF_WIDTH, n = weft_min(tile->columns - column, VF_WIDTH);
-			float *c = tile->c[i] + tile->c_offset + column;
-			vf total = tile->add ? vf_load_n(c, n) : vf_zero();
+	for (unsigned int v = 0; v < vectors; v++) {
+		const unsigned int column = v * VF_WIDTH, n = weft_min(tile->columns - column, VF_WIDTH);
+		const ptrdiff_t offset = tile->c_offset + column;
+		const vf bias = e.bias ? vf_load_n(e.bias + column, n) : vf_zero();
 
-			if (tile->run_count)
-				total = total + vf_load(sums + (i * vectors + v) * VF_WIDTH) * vf_set1(tile->scale);
-			if (e && e->bias)
-				total = total + vf_load_n(e->bias + column, n);
-			if (e)
-				total = vf_activate(total, e->activation, e->alpha, e->beta);
-			vf_store_n(c, total, n);
+		for (unsigned int i = 0; i < rows; i++) {
+			float *c = tile->c[i] + offset;
+			vf total = add ? vf_load_n(c, n) : vf_zero();
+
+			if (any)
+				total = total + vf_load(sums + (i * vectors + v) * VF_WIDTH) * scale;
+			if (e.bias)
+				total = total + bias;
+			vf_store_n(c, vf_activate(total, e.activation, e.alpha, e.beta), n);
 		}
 	}
 }
@@ -217,29 +221,41 @@ static void pack_transposed(float *panel, uint32_t width, const float *b, ptrdif
 	}
 }
 
+/* B's rows are contiguous: at most two vectors of each, with zeros after the last column. */
+static void pack_rows(float *panel, uint32_t width, const float *b, ptrdiff_t k_stride, uint32_t depth,
+		      uint32_t columns)
+{
+	uint32_t first = weft_min(columns, VF_WIDTH), second = columns - first;
+
+	if (width == VF_WIDTH) {
+		for (uint32_t k = 0; k < depth; k++, b += k_stride)
+			vf_store(panel + (size_t)k * VF_WIDTH, vf_load_n(b, first));
+		return;
+	}
+	for (uint32_t k = 0; k < depth; k++, b += k_stride, panel += WEFT_TILE_COLUMNS) {
+		/* Rows of B are too far apart for the hardware to foresee. */
+		__builtin_prefetch(b + PREFETCH_ROWS * k_stride);
+		__builtin_prefetch(b + PREFETCH_ROWS * k_stride + VF_WIDTH);
+		vf_store(panel, vf_load(b));
+		vf_store(panel + VF_WIDTH, vf_load_n(b + VF_WIDTH, second));
+	}
+}
+
 void WEFT_KERNEL(weft_pack_panel)(float *panel, uint32_t width, const float *b, ptrdiff_t k_stride, ptrdiff_t n_stride,
 				  uint32_t depth, uint32_t columns)
 {
-	uint32_t covered = (columns + VF_WIDTH - 1) / VF_WIDTH * VF_WIDTH;
-
 	if (n_stride == 1) {
-		for (uint32_t k = 0; k < depth; k++) {
-			const float *from = b + (ptrdiff_t)k * k_stride;
-
-			/* Rows of B are too far apart for the hardware to foresee. */
-			__builtin_prefetch(from + PREFETCH_ROWS * k_stride);
-			__builtin_prefetch(from + PREFETCH_ROWS * k_stride + VF_WIDTH);
-			weft_copy_floats(panel + (size_t)k * width, from, columns);
-		}
-	} else if (k_stride == 1) {
+		pack_rows(panel, width, b, k_stride, depth, columns);
+		return;
+	}
+	if (k_stride == 1) {
 		pack_transposed(panel, width, b, n_stride, depth, columns);
+		columns = (columns + VF_WIDTH - 1) / VF_WIDTH * VF_WIDTH;
 	} else {
 		for (uint32_t k = 0; k < depth; k++)
 			for (uint32_t n = 0; n < columns; n++)
 				panel[(size_t)k * width + n] = b[(ptrdiff_t)k * k_stride + (ptrdiff_t)n * n_stride];
 	}
-	if (k_stride == 1 && n_stride != 1)
-		columns = covered;
 	for (uint32_t k = 0; columns < width && k < depth; k++)
 		weft_zero_floats(panel + (size_t)k * width + columns, width - columns);
 }
