@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The command line that others rely on: spellings, exit statuses, keys.
+. "$(dirname "$0")/lib.sh"
+
+# usage STATUS ARGUMENTS...
+usage() {
+	wanted=$1
+	shift
+	status=0
+	"$WEFT" "$@" >"$work/out" 2>"$work/err" || status=$?
+	[ $status = "$wanted" ] || fail "weft $*: status $status, expected $wanted: $(cat "$work/err")"
+	[ "$wanted" = 0 ] || [ -s "$work/err" ] || fail "weft $*: nothing on standard error"
+}
+
+"$WEFT_DEMO_MODEL" lenet "$work/lenet.onnx"
+model=$work/lenet.onnx
+usage 2
+usage 0 --help
+usage 0 --version
+usage 2 nosuch
+for command in train infer plan info doctor; do
+	usage 0 $command --help
+	usage 2 $command --nosuch
+done
+usage 2 train
+usage 2 train "$model"
+usage 2 train "$model" "$model" --data generate:28x28x1
+for bad in "--epochs 0" "--epochs x" "--batch -1" "--optim nosuch" "--lr x" "--lr -1" "--device-mem 5Q" "--device-mem" "--storage /tmp" \
+	"--storage /nosuch:1M" "--policy nosuch" "--time-budget 0.5" "--resume" "--checkpoint-every 5"; do
+	# shellcheck disable=SC2086 # option and value
+	usage 2 train "$model" --data generate:28x28x1 $bad
+done
+usage 2 infer "$model"
+usage 2 plan
+usage 2 plan --instance "$work/x.json"
+usage 1 train "$work/nosuch.onnx" --data generate:28x28x1
+usage 1 train "$model" --data generate:28x28x1 --device nosuch
+usage 3 train "$model" --data generate:28x28x1 --device-mem 1K
+usage 3 plan "$model" --train --batch 64 --device-mem 1K
+
+# One object on standard output, with the keys that are promised.
+"$WEFT" train "$model" --data generate:28x28x1,count=320 --epochs 1 --json --out "$work/run" --timeline "$work/step.svg" >"$work/train.json" 2>/dev/null
+for key in test_accuracy final_loss weights_sha256 peak_device_bytes peak_host_bytes peak_storage_bytes peak_rss_bytes step_seconds \
+	energy_joules recomputed_ops paged_bytes; do
+	jq -e "has(\"$key\") and .$key != null" "$work/train.json" >/dev/null || fail "train --json has no $key"
+done
+[ "$(jq -s length "$work/train.json")" = 1 ] || fail "train --json prints more than one object"
+head -c 5 "$work/step.svg" | grep -q '<?xml' || fail "no timeline"
+for file in model.onnx model.safetensors checkpoint metrics.jsonl; do
+	[ -s "$work/run/$file" ] || fail "no $file in --out"
+done
+
+"$WEFT" plan "$model" --train --batch 16 --json --timeline "$work/plan.svg" >"$work/plan.json"
+for key in feasible energy_joules bound_joules gap seconds solver_seconds peak_bytes schedule; do
+	jq -e "has(\"$key\") and .$key != null" "$work/plan.json" >/dev/null || fail "plan --json has no $key"
+done
+jq -e '.feasible and (.schedule | length > 10)' "$work/plan.json" >/dev/null || fail "plan --json has no schedule"
+head -c 5 "$work/plan.svg" | grep -q '<?xml' || fail "no timeline of the plan"
+
+# The trained model, read back, scores what training said.
+"$WEFT" infer "$work/run/model.onnx" --data generate:28x28x1,count=320 --json >"$work/infer.json"
+[ "$(key test_accuracy "$work/infer.json")" = "$(key test_accuracy "$work/train.json")" ] || fail "infer scores other than train"
+
+# One input: 784 numbers in, 10 out.
+header="{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1, 28, 28), }"
+{
+	printf '\223NUMPY\001\000%b%s' "\\0$(printf %03o ${#header})\\000" "$header"
+	head -c $((2 * 3136)) /dev/zero
+} >"$work/two.npy"
+"$WEFT" infer "$model" --input "$work/two.npy" --json >"$work/outputs.json"
+jq -e '.outputs[0] | .shape == [2, 10] and (.data | length == 20) and .data[0:10] == .data[10:20]' "$work/outputs.json" >/dev/null ||
+	fail "infer --input: $(cat "$work/outputs.json")"
+"$WEFT" info "$model" --json | jq -e '.model.parameters == 61706 and .device.backend == "embedded"' >/dev/null || fail "info --json"
+"$WEFT" doctor --json >"$work/doctor.json" || true
+jq -e 'has("healthy") and (.components | has("weft") and has("libaccel") and has("engine") and has("kernel") and has("io_uring"))' \
+	"$work/doctor.json" >/dev/null || fail "doctor --json: $(cat "$work/doctor.json")"
+echo "spellings, statuses and keys hold"
