@@ -310,7 +310,7 @@ enum weft_op {
 	WEFT_OP_UNARY_BWD = 0x51,
 	/** BINARY: A, B -> Y = f(A, B), then activation.  Operands have Y's dims (stride 0 broadcasts).  In place of A or B. */
 	WEFT_OP_BINARY = 0x52,
-	/** WHERE: condition bool, A, B -> Y.  A, B and Y of any one type. */
+	/** WHERE: condition bool, A, B -> Y.  A, B and Y of any one type but I4 and BIT. */
 	WEFT_OP_WHERE = 0x53,
 	/**
 	 * CAST: X -> Y, any numeric types.  Float to integer truncates towards zero
@@ -330,7 +330,7 @@ enum weft_op {
 	/** ARGREDUCE: X -> Y i32 or i64; params.reduce.function is MAX or MIN, one reduced axis at most, first extreme (or last) wins; NaN is more extreme than any number. */
 	WEFT_OP_ARGREDUCE = 0x61,
 
-	/** GATHER: table [V, D...], indices i32/i64 [R] -> Y [R, D...]; negative indices count from the end; out of range faults with WEFT_FAULT_VALUE.  Any type. */
+	/** GATHER: table [V, D...], indices i32/i64 [R] -> Y [R, D...]; negative indices count from the end; out of range faults with WEFT_FAULT_VALUE.  Any type but I4 and BIT. */
 	WEFT_OP_GATHER = 0x70,
 	/** SCATTER_ADD: DY [R, D...], indices [R] -> DX [V, D...], which is added to, in ascending R.  Indices as in GATHER. */
 	WEFT_OP_SCATTER_ADD = 0x71,

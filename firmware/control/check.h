@@ -21,6 +21,8 @@
 #define INDEX (TYPE(I32) | TYPE(I64))
 #define ARITHMETIC (TYPE(F32) | TYPE(I32) | TYPE(I64))
 #define NUMERIC (ARITHMETIC | TYPE(F16) | TYPE(BF16) | TYPE(I8) | TYPE(U8) | TYPE(I16) | TYPE(BOOL))
+/* Types whose elements are whole bytes. */
+#define BYTES NUMERIC
 #define ANY (NUMERIC | TYPE(I4) | TYPE(BIT))
 
 #define ENGINE_COMPUTE (1u << WEFT_ENGINE_COMPUTE)

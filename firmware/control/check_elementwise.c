@@ -101,7 +101,7 @@ const struct check_op check_elementwise[16] = {
 			.engines = ENGINE_COMPUTE,
 			.operands = 4,
 			.outputs = SLOT(3),
-			.type = {BOOL, F32, F32, F32},
+			.type = {BOOL, BYTES, BYTES, BYTES},
 			.check = where,
 		},
 	[WEFT_OP_CAST % 16] =

@@ -19,6 +19,7 @@ static uint32_t indexed(struct check *check, uint32_t table_slot, uint32_t indic
 
 static uint32_t gather(struct check *check)
 {
+	CHECK(check_same_type(check, 2, 0));
 	return indexed(check, 0, 1, 2);
 }
 
@@ -38,7 +39,7 @@ const struct check_op check_index[16] = {
 			.engines = ENGINE_COMPUTE,
 			.operands = 3,
 			.outputs = SLOT(2),
-			.type = {F32, INDEX, F32},
+			.type = {BYTES, INDEX, BYTES},
 			.check = gather,
 		},
 	[WEFT_OP_SCATTER_ADD % 16] =
