@@ -3,6 +3,7 @@
 #include "iterate.h"
 #include "kernels.h"
 #include "real.h"
+#include "vector.h"
 
 #define EACH _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++)
 /* Channels worked on together. */
@@ -137,6 +138,41 @@ static void max_window(const struct pool *p, size_t image_number, struct span sh
 		}
 }
 
+/* Whole vectors of channels: the running maximum and its tap stay in registers.  Returns how many channels it did. */
+static size_t max_vectors(const struct pool *p, size_t image_number, struct span sh, struct span sw, size_t c, size_t n,
+			  float *best, int32_t *index)
+{
+	ptrdiff_t step_h = p->x.h * (ptrdiff_t)p->dilation[0], step_w = p->x.w * (ptrdiff_t)p->dilation[1];
+	const char *corner;
+	size_t i = 0;
+
+	if (p->x.c != sizeof(float) || sh.first == sh.end || sw.first == sw.end)
+		return 0;
+	corner = pixel(&p->x, image_number, (size_t)(sh.origin + (int64_t)sh.first * p->dilation[0]),
+		       (size_t)(sw.origin + (int64_t)sw.first * p->dilation[1]), c);
+	for (; i + VF_WIDTH <= n; i += VF_WIDTH) {
+		const char *row = corner + i * sizeof(float);
+		vf b = vf_load((const float *)row);
+		vi at = (vi){0} + (int32_t)(sh.first * p->kernel[1] + sw.first);
+
+		for (unsigned int kh = sh.first; kh < sh.end; kh++, row += step_h) {
+			const char *x = row;
+
+			for (unsigned int kw = sw.first; kw < sw.end; kw++, x += step_w) {
+				vf v = vf_load((const float *)x);
+				/* A NaN wins over all but an earlier one. */
+				vi take = ~(v <= b) & (b == b);
+
+				b = (vf)(((vi)v & take) | ((vi)b & ~take));
+				at = (((vi){0} + (int32_t)(kh * p->kernel[1] + kw)) & take) | (at & ~take);
+			}
+		}
+		vf_store(best + i, b);
+		memcpy(index + i, &at, sizeof(at));
+	}
+	return i;
+}
+
 static void store_index(const struct image *image, char *at, size_t n, const int32_t *index)
 {
 	if (image->c == 1)
@@ -174,13 +210,63 @@ static void max_piece(void *argument, unsigned int piece, unsigned int lane)
 				float best[CHANNELS];
 				int32_t index[CHANNELS];
 
-				max_window(p, b, sh, sw, c, n, best, index);
+				size_t done = max_vectors(p, b, sh, sw, c, n, best, index);
+
+				if (done < n)
+					max_window(p, b, sh, sw, c + done, n - done, best + done, index + done);
 				store(&p->y, pixel(&p->y, b, oh, ow, c), n, best);
 				if (p->index.base)
 					store_index(&p->index, pixel(&p->index, b, oh, ow, c), n, index);
 			}
 		}
 	}
+}
+
+/* Whole vectors of channels of one window's sum.  Returns how many channels it did. */
+static size_t sum_vectors(const struct pool *p, size_t image_number, struct span sh, struct span sw, size_t c, size_t n,
+			  float *sum)
+{
+	ptrdiff_t step_h = p->x.h * (ptrdiff_t)p->dilation[0], step_w = p->x.w * (ptrdiff_t)p->dilation[1];
+	const char *corner;
+	size_t i = 0;
+
+	if (p->x.c != sizeof(float) || sh.first == sh.end || sw.first == sw.end)
+		return 0;
+	corner = pixel(&p->x, image_number, (size_t)(sh.origin + (int64_t)sh.first * p->dilation[0]),
+		       (size_t)(sw.origin + (int64_t)sw.first * p->dilation[1]), c);
+	for (; i + VF_WIDTH <= n; i += VF_WIDTH) {
+		const char *row = corner + i * sizeof(float);
+		vf total = vf_zero();
+
+		for (unsigned int kh = sh.first; kh < sh.end; kh++, row += step_h) {
+			const char *x = row;
+
+			for (unsigned int kw = sw.first; kw < sw.end; kw++, x += step_w)
+				total += vf_load((const float *)x);
+		}
+		vf_store(sum + i, total);
+	}
+	return i;
+}
+
+static void sum_window(const struct pool *p, size_t image_number, struct span sh, struct span sw, size_t c, size_t n,
+		       float *sum)
+{
+	float buffer[CHANNELS];
+
+	for (size_t i = 0; i < n; i++)
+		sum[i] = 0.0f;
+	for (unsigned int kh = sh.first; kh < sh.end; kh++)
+		for (unsigned int kw = sw.first; kw < sw.end; kw++) {
+			const char *at = pixel(&p->x, image_number, (size_t)(sh.origin + (int64_t)kh * p->dilation[0]),
+					       (size_t)(sw.origin + (int64_t)kw * p->dilation[1]), c);
+			const float *x = load(&p->x, at, n, buffer);
+
+			EACH
+			{
+				sum[i] += x[i];
+			}
+		}
 }
 
 static void average_piece(void *argument, unsigned int piece, unsigned int lane)
@@ -200,22 +286,11 @@ static void average_piece(void *argument, unsigned int piece, unsigned int lane)
 
 			for (size_t c = 0; c < p->channels; c += CHANNELS) {
 				size_t n = p->channels - c < CHANNELS ? p->channels - c : CHANNELS;
-				float sum[CHANNELS], buffer[CHANNELS];
+				float sum[CHANNELS];
+				size_t done = sum_vectors(p, b, sh, sw, c, n, sum);
 
-				for (size_t i = 0; i < n; i++)
-					sum[i] = 0.0f;
-				for (unsigned int kh = sh.first; kh < sh.end; kh++)
-					for (unsigned int kw = sw.first; kw < sw.end; kw++) {
-						const char *at = pixel(
-							&p->x, b, (size_t)(sh.origin + (int64_t)kh * p->dilation[0]),
-							(size_t)(sw.origin + (int64_t)kw * p->dilation[1]), c);
-						const float *x = load(&p->x, at, n, buffer);
-
-						EACH
-						{
-							sum[i] += x[i];
-						}
-					}
+				if (done < n)
+					sum_window(p, b, sh, sw, c + done, n - done, sum + done);
 				for (size_t i = 0; i < n; i++)
 					sum[i] = count > 0.0f ? sum[i] / count : 0.0f;
 				store(&p->y, pixel(&p->y, b, oh, ow, c), n, sum);
@@ -284,9 +359,19 @@ static void slice(const struct pool *p, unsigned int piece, size_t *b, size_t *c
 	*n = p->channels - *c < CHANNELS ? p->channels - *c : CHANNELS;
 }
 
+/* Are the windows side by side, so that each element belongs to one? */
+static bool side_by_side(const struct pool *p)
+{
+	for (int i = 0; i < 2; i++)
+		if (p->stride[i] != p->kernel[i] || p->dilation[i] != 1 || p->pad[i] != 0)
+			return false;
+	return p->x.c == sizeof(float) && (uint64_t)p->out_height * p->kernel[0] == p->height &&
+	       (uint64_t)p->out_width * p->kernel[1] == p->width;
+}
+
 /* dx[tap] += index == tap ? dy : 0, for the channels of one window. */
 static void max_scatter(const struct pool *p, size_t b, struct span sh, struct span sw, size_t c, size_t n,
-			const float *dy, const int32_t *index)
+			const float *dy, const int32_t *index, bool alone)
 {
 	for (unsigned int kh = sh.first; kh < sh.end; kh++)
 		for (unsigned int kw = sw.first; kw < sw.end; kw++) {
@@ -297,10 +382,19 @@ static void max_scatter(const struct pool *p, size_t b, struct span sh, struct s
 			if (p->x.c == sizeof(float)) {
 				float *dx = (float *)at;
 
-				EACH
-				{
-					const float g = dy[i];
-					dx[i] += index[i] == tap ? g : 0.0f;
+				/* Adding to 0 keeps -0 out, as it would be where DX was cleared. */
+				if (alone) {
+					EACH
+					{
+						const float g = dy[i];
+						dx[i] = 0.0f + (index[i] == tap ? g : 0.0f);
+					}
+				} else {
+					EACH
+					{
+						const float g = dy[i];
+						dx[i] += index[i] == tap ? g : 0.0f;
+					}
 				}
 			} else {
 				for (size_t i = 0; i < n; i++)
@@ -314,11 +408,13 @@ static void max_backward_piece(void *argument, unsigned int piece, unsigned int 
 {
 	struct pool *p = argument;
 	int32_t taps = (int32_t)(p->kernel[0] * p->kernel[1]);
+	bool alone = side_by_side(p);
 	size_t b, c, n;
 
 	(void)lane;
 	slice(p, piece, &b, &c, &n);
-	clear_slice(p, b, c, n);
+	if (!alone)
+		clear_slice(p, b, c, n);
 	for (unsigned int oh = 0; oh < p->out_height; oh++) {
 		struct span sh = span(p, 0, oh);
 
@@ -334,7 +430,7 @@ static void max_backward_piece(void *argument, unsigned int piece, unsigned int 
 			}
 			if (bad >= 0)
 				__atomic_store_n(&p->bad_value, (uint64_t)bad + 1, __ATOMIC_RELAXED);
-			max_scatter(p, b, sh, span(p, 1, ow), c, n, dy, index);
+			max_scatter(p, b, sh, span(p, 1, ow), c, n, dy, index, alone);
 		}
 	}
 }
