@@ -90,6 +90,13 @@ REDUCER(prod, TIMES, 1.0f, x)
 REDUCER(max, LARGER, -INFINITY, x)
 REDUCER(min, SMALLER, INFINITY, x)
 
+/* A plain sum's block, in vector registers. */
+static void rows_plain_sum(const void *context, const float *const in[], size_t n, float sum[])
+{
+	(void)context;
+	sum[0] = weft_sum_block(in[0], n);
+}
+
 /* Sums: the scale goes to the blocks, so that a split sum stays exact. */
 static void scale_block(const void *context, float *block, size_t n)
 {
@@ -177,6 +184,8 @@ enum weft_fault WEFT_KERNEL(weft_reduce)(WEFT_KERNEL_ARGUMENTS)
 	for (unsigned int d = 0; d < x->rank; d++)
 		if (y->dims[d] != x->dims[d])
 			reduce.count *= (float)x->dims[d];
+	if (reducer.rows == rows_sum)
+		reducer.rows = rows_plain_sum;
 	if (reduce.function == WEFT_REDUCE_SUM) {
 		reducer.scale = scale_block;
 		if (command->params.reduce.flags & WEFT_F_ACCUMULATE)

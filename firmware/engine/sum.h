@@ -5,10 +5,7 @@
 
 #include <stddef.h>
 #include <weft_isa.h>
-
-typedef float weft_partials __attribute__((vector_size(WEFT_SUM_PARTIALS * sizeof(float))));
-typedef float weft_partials_unaligned
-	__attribute__((vector_size(WEFT_SUM_PARTIALS * sizeof(float)), aligned(4), may_alias));
+#include "vector.h"
 
 #define WEFT_SUM_INLINE static inline __attribute__((always_inline, unused))
 
@@ -27,19 +24,19 @@ WEFT_SUM_INLINE float weft_sum_fold(const float *p)
 /** Sum of one block: at most WEFT_SUM_REDUCE terms. */
 WEFT_SUM_INLINE float weft_sum_block(const float *x, size_t n)
 {
-	union {
-		weft_partials v;
-		float f[WEFT_SUM_PARTIALS];
-	} sum = {{0}};
-	weft_partials v = {0};
+	enum { VECTORS = WEFT_SUM_PARTIALS / VF_WIDTH };
+	vf sum[VECTORS] = {0};
+	float partial[WEFT_SUM_PARTIALS];
 	size_t i = 0;
 
 	for (; i + WEFT_SUM_PARTIALS <= n; i += WEFT_SUM_PARTIALS)
-		v += *(const weft_partials_unaligned *)(x + i);
-	sum.v = v;
+		for (int k = 0; k < VECTORS; k++)
+			sum[k] += vf_load(x + i + k * VF_WIDTH);
+	for (int k = 0; k < VECTORS; k++)
+		vf_store(partial + k * VF_WIDTH, sum[k]);
 	for (size_t j = 0; i + j < n; j++)
-		sum.f[j] += x[i + j];
-	return weft_sum_fold(sum.f);
+		partial[j] += x[i + j];
+	return weft_sum_fold(partial);
 }
 
 /** Sum of any number of terms. */

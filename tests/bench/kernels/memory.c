@@ -57,7 +57,7 @@ static const struct job jobs[] = {
 	{"batch norm backward, 16", WEFT_OP_NORM_BWD_APPLY, "cckkkkk-c", {32, 16, 112, 112}, {{0}}, 3},
 	{"sum to bias, 64", WEFT_OP_REDUCE, "ck", {32, 64, 56, 56}, {.reduce = {0, 0, 0, 1}}, 1},
 	{"sum to bias, 6", WEFT_OP_REDUCE, "ck", {64, 6, 28, 28}, {.reduce = {0, 0, 0, 1}}, 1},
-	{"sum of all", WEFT_OP_REDUCE, "cs", {32, 64, 56, 56}, {.reduce = {0, 0, 0, 1}}, 1},
+	{"sum of all", WEFT_OP_REDUCE, "ps", {32, 64, 56, 56}, {.reduce = {0, 0, 0, 1}}, 1},
 	{"softmax, 64", WEFT_OP_SOFTMAX_FWD, "pp", {32, 8, 64, 64}, {{0}}, 2},
 	{"softmax, 1000", WEFT_OP_SOFTMAX_FWD, "pp", {32, 8, 8, 1000}, {{0}}, 2},
 	{"max pool 2x2, 64",
