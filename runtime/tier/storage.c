@@ -30,7 +30,8 @@ struct transfer {
 	uint64_t offset, bytes, rounded, moved, tag;
 	char *memory;
 	int watched;
-	uint64_t counter; /* what the eventfd gave */
+	uint64_t beyond; /* fault injection: where the file has no more bytes */
+	bool faulty;	 /* the one that fault injection is for */
 };
 
 struct weft_storage {
@@ -263,7 +264,7 @@ static int queue_request(struct weft_storage *storage, struct transfer *t)
 	uint64_t left = t->rounded - t->moved;
 	unsigned int bytes = left > MOST_AT_ONCE ? MOST_AT_ONCE : (unsigned int)left;
 	char *memory = t->memory + t->moved;
-	uint64_t offset = t->offset + t->moved;
+	uint64_t offset = t->beyond ? t->beyond : t->offset + t->moved;
 
 	if (!sqe) {
 		io_uring_submit(&storage->ring);
@@ -290,7 +291,7 @@ static ssize_t move_now(struct weft_storage *storage, struct transfer *t)
 	while (t->moved < t->rounded) {
 		char *memory = t->memory + t->moved;
 		size_t left = t->rounded - t->moved;
-		off_t offset = (off_t)(t->offset + t->moved);
+		off_t offset = (off_t)(t->beyond ? t->beyond : t->offset + t->moved);
 		ssize_t n =
 			t->write ? pwrite(storage->fd, memory, left, offset) : pread(storage->fd, memory, left, offset);
 
@@ -303,11 +304,11 @@ static ssize_t move_now(struct weft_storage *storage, struct transfer *t)
 	return 1;
 }
 
-static void inject_before(struct weft_storage *storage, const struct transfer *t)
+/* A read behind the end of the file ends as one of a truncated file does. */
+static void inject_before(const struct weft_storage *storage, struct transfer *t)
 {
-	if (storage->fault == FAULT_TRUNCATE && !t->write && storage->reads == storage->fault_at &&
-	    ftruncate(storage->fd, (off_t)(t->offset + t->rounded - WEFT_STORAGE_ALIGN)))
-		snprintf(storage->note, sizeof(storage->note), "fault injection: %s", strerror(errno));
+	if (storage->fault == FAULT_TRUNCATE && !t->write && storage->reads == storage->fault_at)
+		t->beyond = weft_storage_bytes(storage) + WEFT_STORAGE_ALIGN;
 }
 
 static int begin(struct weft_storage *storage, const struct transfer *request)
@@ -353,7 +354,7 @@ static int begin(struct weft_storage *storage, const struct transfer *request)
 	if (!t->watch && storage->fault != FAULT_NONE) {
 		uint64_t count = t->write ? storage->writes : storage->reads;
 
-		t->counter = count == storage->fault_at;
+		t->faulty = count == storage->fault_at;
 	}
 	t->used = true;
 	storage->pending++;
@@ -388,9 +389,8 @@ int weft_storage_watch(struct weft_storage *storage, int fd, uint64_t tag)
 static int conclude(struct weft_storage *storage, struct transfer *t, int error)
 {
 	const char *verb = t->write ? "write" : "read";
-	bool faulty = t->counter && !t->watch;
 
-	if (faulty &&
+	if (t->faulty &&
 	    ((t->write && storage->fault == FAULT_WRITE_ERROR) || (!t->write && storage->fault == FAULT_READ_ERROR)))
 		error = EIO;
 	if (error)
@@ -402,7 +402,7 @@ static int conclude(struct weft_storage *storage, struct transfer *t, int error)
 				 (unsigned long long)t->moved);
 	if (t->write || t->key >= storage->keys)
 		return 0;
-	if (faulty && storage->fault == FAULT_CORRUPT)
+	if (t->faulty && storage->fault == FAULT_CORRUPT)
 		t->memory[t->bytes / 2] ^= 1;
 	if (XXH3_64bits(t->memory, t->bytes) != storage->checksum[t->key])
 		return weft_fail(EBADMSG,

@@ -31,7 +31,7 @@ struct weft_storage_options {
 	/**
 	 * For tests: "KIND:N" lets the Nth transfer (from 1) of that kind go wrong.
 	 * read-error and write-error: EIO; corrupt: the Nth read brings a flipped
-	 * bit; truncate: the file loses its end before the Nth read; full: the file
+	 * bit; truncate: the Nth read finds the file's end; full: the file
 	 * cannot be allocated.  NULL: the environment's WEFT_STORAGE_FAULT, if set.
 	 */
 	const char *fault;
