@@ -261,6 +261,17 @@ static void run_block(struct piece *p, bool last)
 		p->local->class[i].started = true;
 }
 
+/* What no tap meets, as between the strides of a data gradient. */
+static void store_zeros(const struct piece *p)
+{
+	for (uint32_t i = 0; i < p->classes; i++) {
+		const struct class *class = &p->local->class[i];
+
+		for (uint32_t at = class->first; at < class->first + class->count; at++)
+			weft_zero_floats(p->local->c[at], p->d->c->columns);
+	}
+}
+
 static void run_piece(void *argument, unsigned int index, unsigned int lane)
 {
 	const struct division *d = argument;
@@ -282,8 +293,10 @@ static void run_piece(void *argument, unsigned int index, unsigned int lane)
 	/* The last block with terms finishes; without any, an empty block stores the zeros. */
 	while (last && !list_terms(&p, last - 1))
 		last--;
-	if (!last)
+	if (!last && c->finish)
 		run_block(&p, true);
+	else if (!last && !c->accumulate)
+		store_zeros(&p);
 	for (uint64_t block = 0; block < last; block++)
 		if (list_terms(&p, block))
 			run_block(&p, block + 1 == last);
