@@ -41,7 +41,7 @@ struct poet_search {
 	double best_joules;
 	uint64_t *best_keep, *best_load;
 	uint64_t random;
-	uint64_t step, started;
+	uint64_t step, best_step; /* steps in all, and when the best was found */
 	double temperature;
 	struct step *plan;
 	uint64_t *scratch;		 /* a row */
@@ -322,6 +322,7 @@ static void keep_best(struct poet_search *s)
 	if (!feasible(s) || s->joules >= s->best_joules)
 		return;
 	s->best_joules = s->joules;
+	s->best_step = s->step;
 	memcpy(s->best_keep, s->state.keep, bytes);
 	memcpy(s->best_load, s->state.load, bytes);
 }
@@ -488,12 +489,18 @@ static void sweep_step(struct poet_search *s)
 	}
 }
 
-void poet_search_run(struct poet_search *s, double until, uint64_t steps, double target)
+/* Found nothing for much longer than it took to find the best. */
+static bool stalled(const struct poet_search *s)
+{
+	return s->best_joules < INFINITY && s->step > 4 * s->best_step + 20000;
+}
+
+void poet_search_run(struct poet_search *s, double until, uint64_t steps, double target, bool stop_stalled)
 {
 	uint64_t done = 0;
 
 	keep_best(s);
-	while (s->candidates && s->best_joules > target && (!steps || done < steps)) {
+	while (s->candidates && s->best_joules > target && (!steps || done < steps) && !(stop_stalled && stalled(s))) {
 		double now;
 
 		if (sweeping(s))

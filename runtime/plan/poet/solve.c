@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The driver: search for schedules, bounds from below, the check of what is returned. */
+#include "plan/poet/prove.h"
 #include "plan/poet/solver.h"
 
 #include "weft/error.h"
@@ -10,6 +11,9 @@
 
 #define DEFAULT_SECONDS 10.0
 #define DEFAULT_GAP 1e-4
+/* When the first search and the proof end, in parts of the time limit. */
+#define SEARCH_SHARE 0.2
+#define PROOF_SHARE 0.85
 
 void weft_poet_result_clear(struct weft_poet_result *result)
 {
@@ -68,6 +72,34 @@ static int deliver(const struct weft_poet_instance *instance, const struct weft_
 	return 0;
 }
 
+/*
+ * Search until it stalls, bound, and search on in the time that is left.  The
+ * proof is worth more time than the search, which is done within a second or
+ * two on graphs of a few hundred nodes.
+ */
+static int improve_and_prove(const struct weft_poet_instance *instance, const struct weft_poet_options *options,
+			     struct poet_search *search, double begin, double seconds, double gap,
+			     struct weft_poet_result *result)
+{
+	struct poet_proof proof = {.bound_joules = instance->base_joules};
+	double target = instance->base_joules * (1 + 1e-13);
+	int status;
+
+	poet_search_run(search, begin + SEARCH_SHARE * seconds, options->iterations, target, true);
+	status = poet_prove(instance, options, poet_search_best(search), gap, begin + PROOF_SHARE * seconds, &proof);
+	if (status < 0)
+		return weft_fail(-status, "out of memory for a bound over %u nodes", instance->nodes);
+	result->bound_joules = proof.bound_joules;
+	if (proof.infeasible) {
+		result->status = WEFT_POET_INFEASIBLE;
+		return 0;
+	}
+	target = proof.bound_joules + gap * (poet_search_best(search) - instance->base_joules);
+	if (!options->iterations && poet_search_best(search) > target)
+		poet_search_run(search, begin + seconds, 0, target, false);
+	return 0;
+}
+
 int weft_poet_solve(const struct weft_poet_instance *instance, const struct weft_poet_options *options,
 		    struct weft_poet_result *result)
 {
@@ -87,8 +119,8 @@ int weft_poet_solve(const struct weft_poet_instance *instance, const struct weft
 	search = poet_search_new(instance, options);
 	if (!search)
 		return weft_fail(ENOMEM, "out of memory for a search over %u nodes", instance->nodes);
-	poet_search_run(search, begin + seconds, options->iterations, instance->base_joules * (1 + gap * 1e-6));
-	if (poet_search_best(search) < INFINITY)
+	status = improve_and_prove(instance, options, search, begin, seconds, gap, result);
+	if (!status && poet_search_best(search) < INFINITY)
 		status = deliver(instance, options, search, result);
 	poet_search_free(search);
 	if (status < 0)

@@ -68,9 +68,12 @@ struct poet_search;
 struct poet_search *poet_search_new(const struct weft_poet_instance *instance, const struct weft_poet_options *options);
 void poet_search_free(struct poet_search *search);
 
-/** Go on until processor time @until, or for @steps more steps where not 0, or until the best is at most @target
- * joules. */
-void poet_search_run(struct poet_search *search, double until, uint64_t steps, double target);
+/**
+ * Go on until processor time @until, for @steps more steps where not 0, until
+ * the best is at most @target joules, or, with @stop_stalled, until it seems
+ * not to find anything better.
+ */
+void poet_search_run(struct poet_search *search, double until, uint64_t steps, double target, bool stop_stalled);
 
 /** Energy of the best feasible state, INFINITY if none was found. */
 double poet_search_best(const struct poet_search *search);

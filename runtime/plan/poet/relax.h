@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * A relaxation of the POET problem as a linear program over 0/1 variables.
+ *
+ * RAM is looked at in some stages only, the active ones; each is a segment of
+ * its own, and each run of other stages between them is one segment, in which
+ * RAM has no limit.  Variables are per segment and node, so the fewer active
+ * stages, the smaller the program; every schedule is a solution of it whatever
+ * the active stages are, so its least value bounds the energy from below.
+ *
+ * Variables, where node i can still be of use in segment s (see last_use()):
+ *   RUN     i is computed (again) in s; constant 1 in i's own segment
+ *   KEEP    i goes from s to s + 1 in RAM and has not been in storage since it was last computed
+ *   BACK    likewise, but it came from storage
+ *   LOAD    i is paged in during s
+ *   SAVE    (per node) i is ever paged out
+ * Splitting what is kept by where it came from is what makes the program
+ * strong: BACK[s,i] + LOAD[s,i] <= SAVE[i] cannot be had cheaply by loading a
+ * little in each of many stages, as MI <= D can.
+ *
+ * RAM rows state the level after position k of an active stage t: what is kept
+ * through it, what later readers in the stage need, and what waits to be read.
+ */
+#ifndef WEFT_PLAN_POET_RELAX_H
+#define WEFT_PLAN_POET_RELAX_H
+
+#include "plan/poet/poet.h"
+
+enum poet_variable { POET_RUN, POET_KEEP, POET_BACK, POET_LOAD, POET_SAVE, POET_LEVEL };
+
+/** Minimise cost . x + offset, rows A x <= most, lower <= x <= upper. */
+struct poet_program {
+	int columns, rows, column_room, row_room;
+	size_t cells, cell_room;
+	double *cost, *lower, *upper;
+	bool *whole;	   /* must be an integer */
+	size_t *row_start; /* rows + 1 */
+	int *cell_column;
+	double *cell;
+	double *most;
+	bool failed; /* memory was short: the program is incomplete */
+};
+
+struct poet_segment {
+	uint32_t first, last; /* stages */
+	bool active;	      /* one stage, with its RAM rows */
+};
+
+struct poet_relaxation {
+	const struct weft_poet_instance *instance;
+	struct poet_segment *segment;
+	uint32_t segments;
+	uint32_t *segment_of; /* per stage */
+	uint32_t *last;	      /* per node, the last segment in which it can be of use */
+	size_t *base;	      /* per node, into variable */
+	int *variable;	      /* column of (kind, segment, node); -1: none */
+	int *save;	      /* column of SAVE per node */
+	struct poet_program program;
+	double joules_unit; /* what cost 1 of the program is in J */
+	double per_byte;    /* RAM rows are in parts of the budget */
+	int *level_column;  /* scratch, per node */
+};
+
+/**
+ * Build the relaxation with the stages marked in @active (nodes bools).
+ * @joules_unit scales energies.  -ENOMEM.
+ */
+int poet_relaxation_init(struct poet_relaxation *relaxation, const struct weft_poet_instance *instance,
+			 const struct weft_poet_options *options, const bool *active, double joules_unit);
+/** Add RAM rows at the positions of active stages where the variable RUN is not fixed to 0. -ENOMEM. */
+int poet_relaxation_add_positions(struct poet_relaxation *relaxation);
+void poet_relaxation_clear(struct poet_relaxation *relaxation);
+
+/** Column of a variable, -1 where there is none. */
+int poet_relaxation_column(const struct poet_relaxation *relaxation, enum poet_variable kind, uint32_t segment,
+			   uint32_t node);
+
+#endif /* WEFT_PLAN_POET_RELAX_H */
