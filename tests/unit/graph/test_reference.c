@@ -41,6 +41,7 @@ static const struct reference references[] = {
 	{"resnet18_cifar_w16", 1e-4, true, 1e-3, resnet_sgd},
 	{"dwconv", 1e-4, false, 1e-4, NULL},
 	{"transformer", 2e-5, false, 1e-4, NULL},
+	{"lstm", 2e-5, false, 1e-4, NULL},
 };
 
 static void path_of(const struct reference *reference, const char *file, char path[], size_t size)
