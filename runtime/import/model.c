@@ -195,10 +195,16 @@ int weft_model_info(const struct weft_model *model, struct weft_model_info *info
 
 		if (!is_parameter(graph->initializer[i]) || is_statistic(graph, graph->initializer[i]->name))
 			continue;
-		for (d = 0; d < graph->initializer[i]->n_dims; d++)
-			if (__builtin_mul_overflow(elements, (uint64_t)graph->initializer[i]->dims[d], &elements))
+		for (d = 0; d < graph->initializer[i]->n_dims; d++) {
+			int64_t dim = graph->initializer[i]->dims[d];
+
+			if (dim < 0)
+				return weft_fail(EINVAL, "%s: tensor %s: dimension %zu is %lld", model->name,
+						 graph->initializer[i]->name, d, (long long)dim);
+			if (__builtin_mul_overflow(elements, (uint64_t)dim, &elements))
 				return weft_fail(EINVAL, "%s: tensor %s: the number of elements overflows", model->name,
 						 graph->initializer[i]->name);
+		}
 		info->parameters++;
 		info->parameter_elements += elements;
 	}
