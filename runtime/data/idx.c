@@ -107,7 +107,7 @@ static int idx_classes(const struct idx_dataset *idx, uint64_t count, uint32_t *
 static int idx_open_pair(struct idx_dataset *idx, const char *directory, const char *prefix)
 {
 	struct weft_dataset_info *info = &idx->dataset.info;
-	uint32_t images[3] = { 0 }, labels[1] = { 0 };
+	uint32_t images[3] = {0}, labels[1] = {0};
 	char name[64];
 	int result;
 
