@@ -50,16 +50,6 @@ static uint64_t parse_size(struct argp_state *state, const char *option, const c
 	return bytes;
 }
 
-static double parse_number(struct argp_state *state, const char *option, const char *text, double least)
-{
-	char *end;
-	double value = strtod(text, &end);
-
-	if (end == text || *end || !(value >= least) || value > 1e9)
-		argp_error(state, "%s %s: expected a number of at least %g", option, text, least);
-	return value;
-}
-
 static void parse_storage(struct argp_state *state, struct budget_options *budget, const char *text)
 {
 	const char *colon = strrchr(text, ':');
@@ -105,13 +95,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_storage(state, budget, arg);
 		return 0;
 	case KEY_TIME_BUDGET:
-		budget->session.time_ratio = parse_number(state, "--time-budget", arg, 1);
+		budget->session.time_ratio = argument_number(state, "--time-budget", arg, 1, 1e9);
 		return 0;
 	case KEY_POLICY:
 		budget->session.policy = parse_policy(state, arg);
 		return 0;
 	case KEY_PLAN_SECONDS:
-		budget->session.plan_seconds = parse_number(state, "--plan-seconds", arg, 0);
+		budget->session.plan_seconds = argument_number(state, "--plan-seconds", arg, 0, 1e9);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

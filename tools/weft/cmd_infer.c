@@ -35,8 +35,6 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct infer_arguments *arguments = state->input;
-	unsigned long value;
-	char *end;
 
 	switch (key) {
 	case KEY_DATA:
@@ -46,10 +44,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		arguments->input = arg;
 		return 0;
 	case KEY_BATCH:
-		value = strtoul(arg, &end, 10);
-		if (*arg < '0' || *arg > '9' || *end || value < 1 || value > 1 << 20)
-			argp_error(state, "--batch %s: expected a whole number from 1 to %d", arg, 1 << 20);
-		arguments->batch = (uint32_t)value;
+		arguments->batch = argument_batch(state, arg);
 		return 0;
 	case KEY_JSON:
 		arguments->json = true;

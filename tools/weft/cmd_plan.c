@@ -21,18 +21,6 @@ static const struct argp_option options[] = {
 	{0},
 };
 
-static enum weft_optimizer optimizer(struct argp_state *state, const char *text)
-{
-	static const char *const name[] = {
-		[WEFT_OPTIMIZER_SGD] = "sgd", [WEFT_OPTIMIZER_ADAM] = "adam", [WEFT_OPTIMIZER_ADAMW] = "adamw"};
-
-	for (size_t i = 0; i < sizeof(name) / sizeof(name[0]); i++)
-		if (!strcmp(name[i], text))
-			return (enum weft_optimizer)i;
-	argp_error(state, "--optim %s: expected sgd, adam or adamw", text);
-	return WEFT_OPTIMIZER_ADAM;
-}
-
 static void check_arguments(struct argp_state *state, const struct plan_arguments *arguments)
 {
 	if (!arguments->model == !arguments->instance)
@@ -46,21 +34,16 @@ static void check_arguments(struct argp_state *state, const struct plan_argument
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct plan_arguments *arguments = state->input;
-	unsigned long value;
-	char *end;
 
 	switch (key) {
 	case KEY_TRAIN:
 		arguments->train = true;
 		return 0;
 	case KEY_BATCH:
-		value = strtoul(arg, &end, 10);
-		if (*arg < '0' || *arg > '9' || *end || value < 1 || value > 1 << 20)
-			argp_error(state, "--batch %s: expected a whole number from 1 to %d", arg, 1 << 20);
-		arguments->batch = (uint32_t)value;
+		arguments->batch = argument_batch(state, arg);
 		return 0;
 	case KEY_OPTIM:
-		arguments->optimizer = optimizer(state, arg);
+		arguments->optimizer = argument_optimizer(state, arg);
 		return 0;
 	case KEY_INSTANCE:
 		arguments->instance = arg;
@@ -70,9 +53,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--ram %s: expected a size, for example 65536 or 64K", arg);
 		return 0;
 	case KEY_TIME_RATIO:
-		arguments->time_ratio = strtod(arg, &end);
-		if (end == arg || *end || !(arguments->time_ratio >= 1))
-			argp_error(state, "--time-ratio %s: expected a number of at least 1", arg);
+		arguments->time_ratio = argument_number(state, "--time-ratio", arg, 1, 1e9);
 		return 0;
 	case KEY_TIMELINE:
 		arguments->timeline = arg;

@@ -73,41 +73,6 @@ static void on_signal(int number)
 	signal_received = number;
 }
 
-static uint64_t whole(struct argp_state *state, const char *option, const char *text, uint64_t least, uint64_t most)
-{
-	char *end;
-	unsigned long long value;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || value < least || value > most)
-		argp_error(state, "%s %s: expected a whole number from %llu to %llu", option, text,
-			   (unsigned long long)least, (unsigned long long)most);
-	return value;
-}
-
-static double number(struct argp_state *state, const char *option, const char *text, double most)
-{
-	char *end;
-	double value = strtod(text, &end);
-
-	if (end == text || *end || !(value >= 0) || value > most)
-		argp_error(state, "%s %s: expected a number from 0 to %g", option, text, most);
-	return value;
-}
-
-static enum weft_optimizer optimizer(struct argp_state *state, const char *text)
-{
-	static const char *const name[] = {
-		[WEFT_OPTIMIZER_SGD] = "sgd", [WEFT_OPTIMIZER_ADAM] = "adam", [WEFT_OPTIMIZER_ADAMW] = "adamw"};
-
-	for (size_t i = 0; i < sizeof(name) / sizeof(name[0]); i++)
-		if (!strcmp(name[i], text))
-			return (enum weft_optimizer)i;
-	argp_error(state, "--optim %s: expected sgd, adam or adamw", text);
-	return WEFT_OPTIMIZER_ADAM;
-}
-
 static void check_arguments(struct argp_state *state, const struct train_arguments *arguments)
 {
 	if (!arguments->model)
@@ -130,31 +95,31 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		train->data = arg;
 		return 0;
 	case KEY_EPOCHS:
-		train->epochs = (uint32_t)whole(state, "--epochs", arg, 1, 1000000);
+		train->epochs = (uint32_t)argument_whole(state, "--epochs", arg, 1, 1000000);
 		return 0;
 	case KEY_BATCH:
-		train->batch = (uint32_t)whole(state, "--batch", arg, 1, 1 << 20);
+		train->batch = argument_batch(state, arg);
 		return 0;
 	case KEY_OPTIM:
-		train->optimizer = optimizer(state, arg);
+		train->optimizer = argument_optimizer(state, arg);
 		return 0;
 	case KEY_LR:
-		arguments->lr = number(state, "--lr", arg, 1e30);
+		arguments->lr = argument_number(state, "--lr", arg, 0, 1e30);
 		return 0;
 	case KEY_MOMENTUM:
-		arguments->momentum = number(state, "--momentum", arg, 1);
+		arguments->momentum = argument_number(state, "--momentum", arg, 0, 1);
 		return 0;
 	case KEY_WEIGHT_DECAY:
-		arguments->weight_decay = number(state, "--weight-decay", arg, 1e6);
+		arguments->weight_decay = argument_number(state, "--weight-decay", arg, 0, 1e6);
 		return 0;
 	case KEY_SEED:
-		arguments->budget.session.seed = whole(state, "--seed", arg, 0, UINT64_MAX);
+		arguments->budget.session.seed = argument_whole(state, "--seed", arg, 0, UINT64_MAX);
 		return 0;
 	case KEY_OUT:
 		train->out = arg;
 		return 0;
 	case KEY_CHECKPOINT_EVERY:
-		train->checkpoint_every = (uint32_t)whole(state, "--checkpoint-every", arg, 1, UINT32_MAX);
+		train->checkpoint_every = (uint32_t)argument_whole(state, "--checkpoint-every", arg, 1, UINT32_MAX);
 		return 0;
 	case KEY_RESUME:
 		train->resume = true;

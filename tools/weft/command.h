@@ -43,6 +43,12 @@ int budget_open_device(const struct budget_options *options, struct accel_device
 /** Parse with the program's exit statuses; "weft train" as the program's name. */
 void command_parse(const struct argp *argp, int argc, char **argv, void *input);
 
+/* Values of options; a bad one ends the program with a sentence and STATUS_USAGE. */
+uint64_t argument_whole(struct argp_state *state, const char *option, const char *text, uint64_t least, uint64_t most);
+double argument_number(struct argp_state *state, const char *option, const char *text, double least, double most);
+uint32_t argument_batch(struct argp_state *state, const char *text);
+enum weft_optimizer argument_optimizer(struct argp_state *state, const char *text);
+
 /** Print "weft: sentence" on standard error; returns STATUS_FAILED. */
 __attribute__((format(printf, 1, 2))) int command_error(const char *format, ...);
 /** The refusal of a budget, with what to type instead; returns STATUS_REFUSED. */
