@@ -2,6 +2,7 @@
 #include "exec/executor.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -93,12 +94,16 @@ static int open_storage(struct weft_executor *x, const char *dir)
 		.keys = x->graph->values,
 		.depth = DEPTH,
 	};
+	int result;
 
 	if (!options.bytes)
 		return 0;
 	if (!dir)
 		return weft_fail(EINVAL, "the plan uses storage, but no storage directory was given");
-	return weft_storage_open(&options, &x->storage);
+	result = weft_storage_open(&options, &x->storage);
+	if (!result && weft_storage_note(x->storage))
+		fprintf(stderr, "weft: warning: %s\n", weft_storage_note(x->storage));
+	return result;
 }
 
 /* Where each value's host copy is when a step has ended. */

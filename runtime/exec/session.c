@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "exec/planning.h"
 #include "exec/session_internal.h"
-#include "plan/split.h"
 #include "weft/error.h"
 
 static double now_seconds(void)
@@ -21,112 +21,6 @@ static double now_seconds(void)
 }
 
 /* Opening */
-
-/* Most parts that large activations are split into. */
-#define MOST_PARTS 8
-
-static uint64_t largest_activation(const struct weft_graph *graph)
-{
-	uint64_t largest = 0;
-
-	for (weft_id v = 0; v < graph->values; v++)
-		if (graph->value[v].kind == WEFT_VALUE_ACTIVATION && graph->value[v].bytes > largest)
-			largest = graph->value[v].bytes;
-	return largest;
-}
-
-static int plan_graph(struct weft_session *session, struct weft_graph *graph, struct weft_plan_request *request,
-		      struct weft_plan_refusal *least)
-{
-	int result;
-
-	weft_costs_clear(&session->costs);
-	result = weft_costs_model(session->device, graph, &session->costs);
-	request->graph = graph;
-	request->costs = &session->costs;
-	return result ? result : weft_planner_greedy.plan(request, &session->plan, least);
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-	return !a || (b && b < a) ? b : a;
-}
-
-/*
- * Where the graph as it is does not fit, large activations are split into more
- * and more parts.  How they are split does not depend on the budget, so that the
- * least budget of a refusal works.
- */
-static int plan_split(struct weft_session *session, struct weft_plan_request *request, struct weft_plan_refusal *least)
-{
-	uint64_t bytes = largest_activation(session->graph) / 8 + 1;
-	int result;
-
-	for (uint32_t parts = 2; parts <= MOST_PARTS; parts *= 2) {
-		struct weft_plan_refusal refusal = {0, 0};
-		struct weft_graph *graph;
-
-		result = weft_graph_split(session->graph, parts, bytes, &graph);
-		if (result == -ERANGE)
-			break;
-		if (!result)
-			result = plan_graph(session, graph, request, &refusal);
-		if (!result) {
-			weft_graph_take_data(graph, session->graph);
-			weft_graph_free(session->graph);
-			session->graph = graph;
-			return weft_graph_check(graph);
-		}
-		weft_graph_free(graph);
-		if (result != -ENOSPC)
-			return result;
-		least->least_device_bytes = smaller(least->least_device_bytes, refusal.least_device_bytes);
-		least->least_host_bytes = smaller(least->least_host_bytes, refusal.least_host_bytes);
-	}
-	if (least->least_device_bytes)
-		return weft_fail(ENOSPC,
-				 "the device budget of %" PRIu64 " bytes is too small for this graph: at least %" PRIu64
-				 " are needed with the other budgets as given",
-				 request->budget.bytes[WEFT_TIER_DEVICE], least->least_device_bytes);
-	if (least->least_host_bytes)
-		return weft_fail(ENOSPC,
-				 "the host budget of %" PRIu64 " bytes is too small for this graph: at least %" PRIu64
-				 " are needed with the other budgets as given",
-				 request->budget.bytes[WEFT_TIER_HOST], least->least_host_bytes);
-	return weft_fail(ENOSPC, "no device or host budget alone makes this graph fit: raise both, or the storage "
-				 "budget");
-}
-
-static int make_plan(struct weft_session *session, const struct weft_session_options *options,
-		     struct weft_session_refusal *refusal)
-{
-	struct accel_device_info info = {.size = sizeof(info)};
-	struct weft_plan_refusal least = {0, 0};
-	struct weft_plan_request request = {
-		.budget = {.bytes = {options->device_bytes, options->host_bytes, options->storage_bytes},
-			   .time_ratio = options->time_ratio},
-		.policy = options->policy,
-		.seconds = options->plan_seconds,
-		.seed = options->seed,
-	};
-	int result;
-
-	if (options->policy < WEFT_POLICY_AUTO || options->policy > WEFT_POLICY_STORAGE)
-		return weft_fail(EINVAL, "policy %d does not exist", options->policy);
-	if (options->storage_bytes && !options->storage_dir)
-		return weft_fail(EINVAL, "a storage budget needs a storage directory");
-	result = accel_device_query(session->device, &info);
-	if (result)
-		return weft_fail(-result, "%s", accel_error());
-	if (request.budget.bytes[WEFT_TIER_DEVICE] > info.device_memory_bytes)
-		request.budget.bytes[WEFT_TIER_DEVICE] = info.device_memory_bytes;
-	result = plan_graph(session, session->graph, &request, &least);
-	if (result == -ENOSPC && options->policy != WEFT_POLICY_KEEP)
-		result = plan_split(session, &request, &least);
-	if (refusal)
-		*refusal = (struct weft_session_refusal){least.least_device_bytes, least.least_host_bytes};
-	return result ? result : weft_plan_check(session->plan, session->graph, &request.budget);
-}
 
 /* Put the initial contents where they live; the graph's copies are then gone. */
 static int place_values(struct weft_session *session)
@@ -175,7 +69,7 @@ int weft_session_new(struct accel_device *device, struct weft_graph *graph, cons
 	accel_device_reset_peaks(device);
 	result = weft_graph_check(graph);
 	if (!result)
-		result = make_plan(session, options, refusal);
+		result = weft_plan_session(device, &session->graph, options, &session->plan, &session->costs, refusal);
 	if (!result)
 		result = weft_executor_new(device, session->graph, session->plan, options->storage_dir,
 					   &session->executor);

@@ -174,6 +174,31 @@ static void resnet_trains_in_a_third(void **state)
 	same_weights(&resnet);
 }
 
+/* A label that is no class stops the step with a sentence, and nothing else. */
+static void bad_label_is_named(void **state)
+{
+	struct weft_session_options options = {
+		.device_bytes = UINT64_MAX, .host_bytes = UINT64_MAX, .policy = WEFT_POLICY_KEEP};
+	struct weft_graph *graph = load(&lenet);
+	struct accel_device *device;
+	struct weft_session *session;
+	const char *label;
+	void *memory;
+
+	(void)state;
+	assert_int_equal(accel_device_open("embedded:mem=64M", &device), 0);
+	assert_int_equal(weft_session_new(device, graph, &options, &session, NULL), 0);
+	feed(session);
+	label = graph->value[graph->label].name;
+	assert_int_equal(weft_session_input(session, label, &memory, NULL), 0);
+	((int32_t *)memory)[5] = 4711;
+	assert_int_equal(weft_session_step(session), -EIO);
+	if (!strstr(weft_error(), "loss") || !strstr(weft_error(), label) || !strstr(weft_error(), "4711"))
+		fail_msg("the sentence is '%s'", weft_error());
+	weft_session_free(session);
+	accel_device_unref(device);
+}
+
 static void split_graphs_are_valid(void **state)
 {
 	struct weft_graph *graph = load(&lenet), *split;
@@ -200,6 +225,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(split_graphs_are_valid),
+		cmocka_unit_test(bad_label_is_named),
 		cmocka_unit_test(lenet_trains_in_half),
 		cmocka_unit_test(resnet_trains_in_a_third),
 	};

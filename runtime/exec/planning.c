@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "exec/planning.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "plan/split.h"
+#include "weft/error.h"
+
+struct planning {
+	struct accel_device *device;
+	struct weft_graph **graph;
+	struct weft_plan **plan;
+	struct weft_costs *costs;
+};
+
+/* Most parts that large activations are split into. */
+#define MOST_PARTS 8
+
+static uint64_t largest_activation(const struct weft_graph *graph)
+{
+	uint64_t largest = 0;
+
+	for (weft_id v = 0; v < graph->values; v++)
+		if (graph->value[v].kind == WEFT_VALUE_ACTIVATION && graph->value[v].bytes > largest)
+			largest = graph->value[v].bytes;
+	return largest;
+}
+
+static int plan_graph(struct planning *p, const struct weft_graph *graph, struct weft_plan_request *request,
+		      struct weft_plan_refusal *least)
+{
+	int result;
+
+	weft_costs_clear(p->costs);
+	result = weft_costs_model(p->device, graph, p->costs);
+	request->graph = graph;
+	request->costs = p->costs;
+	return result ? result : weft_planner_greedy.plan(request, p->plan, least);
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+/*
+ * Where the graph as it is does not fit, large activations are split into more
+ * and more parts.  How they are split does not depend on the budget, so that the
+ * least budget of a refusal works.
+ */
+static int plan_split(struct planning *p, struct weft_plan_request *request, struct weft_plan_refusal *least)
+{
+	uint64_t bytes = largest_activation(*p->graph) / 8 + 1;
+	int result;
+
+	for (uint32_t parts = 2; parts <= MOST_PARTS; parts *= 2) {
+		struct weft_plan_refusal refusal = {0, 0};
+		struct weft_graph *graph;
+
+		result = weft_graph_split(*p->graph, parts, bytes, &graph);
+		if (result == -ERANGE)
+			break;
+		if (!result)
+			result = plan_graph(p, graph, request, &refusal);
+		if (!result) {
+			weft_graph_take_data(graph, *p->graph);
+			weft_graph_free(*p->graph);
+			*p->graph = graph;
+			return weft_graph_check(graph);
+		}
+		weft_graph_free(graph);
+		if (result != -ENOSPC)
+			return result;
+		least->least_device_bytes = smaller(least->least_device_bytes, refusal.least_device_bytes);
+		least->least_host_bytes = smaller(least->least_host_bytes, refusal.least_host_bytes);
+	}
+	if (least->least_device_bytes)
+		return weft_fail(ENOSPC,
+				 "the device budget of %" PRIu64 " bytes is too small for this graph: at least %" PRIu64
+				 " are needed with the other budgets as given",
+				 request->budget.bytes[WEFT_TIER_DEVICE], least->least_device_bytes);
+	if (least->least_host_bytes)
+		return weft_fail(ENOSPC,
+				 "the host budget of %" PRIu64 " bytes is too small for this graph: at least %" PRIu64
+				 " are needed with the other budgets as given",
+				 request->budget.bytes[WEFT_TIER_HOST], least->least_host_bytes);
+	return weft_fail(ENOSPC, "no device or host budget alone makes this graph fit: raise both, or the storage "
+				 "budget");
+}
+
+int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
+		      const struct weft_session_options *options, struct weft_plan **plan, struct weft_costs *costs,
+		      struct weft_session_refusal *refusal)
+{
+	struct accel_device_info info = {.size = sizeof(info)};
+	struct weft_plan_refusal least = {0, 0};
+	struct weft_plan_request request = {
+		.budget = {.bytes = {options->device_bytes, options->host_bytes, options->storage_bytes},
+			   .time_ratio = options->time_ratio},
+		.policy = options->policy,
+		.seconds = options->plan_seconds,
+		.seed = options->seed,
+	};
+	struct planning p = {device, graph, plan, costs};
+	int result;
+
+	*plan = NULL;
+	memset(costs, 0, sizeof(*costs));
+	if (options->policy < WEFT_POLICY_AUTO || options->policy > WEFT_POLICY_STORAGE)
+		return weft_fail(EINVAL, "policy %d does not exist", options->policy);
+	if (options->storage_bytes && !options->storage_dir)
+		return weft_fail(EINVAL, "a storage budget needs a storage directory");
+	result = accel_device_query(device, &info);
+	if (result)
+		return weft_fail(-result, "%s", accel_error());
+	if (request.budget.bytes[WEFT_TIER_DEVICE] > info.device_memory_bytes)
+		request.budget.bytes[WEFT_TIER_DEVICE] = info.device_memory_bytes;
+	result = plan_graph(&p, *graph, &request, &least);
+	if (result == -ENOSPC && options->policy != WEFT_POLICY_KEEP)
+		result = plan_split(&p, &request, &least);
+	if (refusal)
+		*refusal = (struct weft_session_refusal){least.least_device_bytes, least.least_host_bytes};
+	if (!result)
+		result = weft_plan_check(*plan, *graph, &request.budget);
+	if (result) {
+		weft_plan_free(*plan);
+		*plan = NULL;
+	}
+	return result;
+}
