@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+/* The ONNX loader, lowering and autodiff on arbitrary bytes: any outcome but a crash. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "graph/graph.h"
+#include "weft/model.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	struct weft_graph_options options = {.batch = 2, .loss = WEFT_LOSS_CROSS_ENTROPY};
+	struct weft_model_info info;
+	struct weft_graph *graph;
+	struct weft_model *model;
+
+	if (weft_model_load_memory(bytes, size, "fuzz", &model))
+		return 0;
+	weft_model_info(model, &info);
+	for (int training = 0; training < 2; training++) {
+		options.training = training;
+		if (!weft_model_graph(model, &options, &graph))
+			weft_graph_free(graph);
+	}
+	weft_model_free(model);
+	return 0;
+}
+
+#ifdef FUZZ_MAIN
+/* Files named on the command line, each as it is and with bytes changed by a fixed sequence. */
+int main(int argc, char **argv)
+{
+	uint64_t random = 88172645463325252u;
+
+	for (int i = 1; i < argc; i++) {
+		FILE *file = fopen(argv[i], "rb");
+		static uint8_t bytes[1 << 16];
+		size_t size;
+
+		if (!file) {
+			printf("skipped: %s\n", argv[i]);
+			continue;
+		}
+		size = fread(bytes, 1, sizeof(bytes), file);
+		fclose(file);
+		LLVMFuzzerTestOneInput(bytes, size);
+		/* One byte at a time: most of the file still means something. */
+		for (int round = 0; round < 1000 && size; round++) {
+			uint8_t before;
+
+			random ^= random << 13;
+			random ^= random >> 7;
+			random ^= random << 17;
+			before = bytes[random % size];
+			bytes[random % size] = (uint8_t)(random >> 56);
+			LLVMFuzzerTestOneInput(bytes, size);
+			bytes[random % size] = before;
+		}
+	}
+	return 0;
+}
+#endif
