@@ -46,7 +46,7 @@ static void layouts(void **state)
 	assert_int_equal(weft_layout_bytes(&layout), 8);
 	layout = dense(WEFT_TYPE_I4, 1, (uint32_t[]){5});
 	assert_int_equal(weft_layout_bytes(&layout), 3);
-	layout = dense(WEFT_TYPE_F32, 0, NULL);
+	layout = dense(WEFT_TYPE_F32, 0, (uint32_t[]){0});
 	assert_int_equal(weft_layout_bytes(&layout), 4);
 }
 
