@@ -20,7 +20,15 @@
 #define DEFAULT_DEPTH 64
 #define MOST_AT_ONCE (256u << 20) /* bytes of one request; larger transfers continue */
 
-enum fault_kind { FAULT_NONE, FAULT_READ_ERROR, FAULT_WRITE_ERROR, FAULT_CORRUPT, FAULT_TRUNCATE, FAULT_FULL };
+enum fault_kind {
+	FAULT_NONE,
+	FAULT_READ_ERROR,
+	FAULT_WRITE_ERROR,
+	FAULT_CORRUPT,
+	FAULT_TRUNCATE,
+	FAULT_FULL,
+	FAULT_NO_RING
+};
 
 struct transfer {
 	bool used, write, watch;
@@ -62,6 +70,7 @@ static int parse_fault(struct weft_storage *storage, const char *text)
 		{"corrupt", FAULT_CORRUPT},
 		{"truncate", FAULT_TRUNCATE},
 		{"full", FAULT_FULL},
+		{"no-ring", FAULT_NO_RING},
 	};
 
 	if (!text || !*text)
@@ -78,10 +87,11 @@ static int parse_fault(struct weft_storage *storage, const char *text)
 		storage->fault = kinds[i].kind;
 		return 0;
 	}
-	return weft_fail(EINVAL,
-			 "WEFT_STORAGE_FAULT: '%s'; expected read-error, write-error, corrupt, truncate or full, a "
-			 "colon and a count from 1",
-			 text);
+	return weft_fail(
+		EINVAL,
+		"WEFT_STORAGE_FAULT: '%s'; expected read-error, write-error, corrupt, truncate, full or no-ring, a "
+		"colon and a count from 1",
+		text);
 }
 
 /* The page file */
@@ -158,7 +168,7 @@ static int allocate_file(struct weft_storage *storage, const char *dir)
 static void open_ring(struct weft_storage *storage)
 {
 	struct iovec memory = {storage->memory, storage->memory_bytes};
-	int result = io_uring_queue_init(storage->depth, &storage->ring, 0);
+	int result = storage->fault == FAULT_NO_RING ? -ENOSYS : io_uring_queue_init(storage->depth, &storage->ring, 0);
 
 	if (result) {
 		snprintf(storage->note, sizeof(storage->note),
@@ -427,7 +437,7 @@ static int wait_without_ring(struct weft_storage *storage, uint64_t *tag)
 			t->used = false;
 			storage->pending--;
 			*tag = t->tag;
-			return conclude(storage, t, t->result < 0 ? -t->result : 0);
+			return t->watch ? 0 : conclude(storage, t, t->result < 0 ? -t->result : 0);
 		}
 		if (watch) {
 			struct pollfd poller = {.fd = watch->watched, .events = POLLIN};
@@ -435,7 +445,6 @@ static int wait_without_ring(struct weft_storage *storage, uint64_t *tag)
 			while (poll(&poller, 1, -1) < 0 && errno == EINTR)
 				;
 			watch->done = true;
-			watch->moved = watch->rounded;
 		}
 	}
 	return weft_fail(EINVAL, "%s: nothing to wait for", storage->place);

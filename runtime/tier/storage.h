@@ -32,7 +32,8 @@ struct weft_storage_options {
 	 * For tests: "KIND:N" lets the Nth transfer (from 1) of that kind go wrong.
 	 * read-error and write-error: EIO; corrupt: the Nth read brings a flipped
 	 * bit; truncate: the Nth read finds the file's end; full: the file
-	 * cannot be allocated.  NULL: the environment's WEFT_STORAGE_FAULT, if set.
+	 * cannot be allocated; no-ring: the kernel has no io_uring.  NULL: the environment's WEFT_STORAGE_FAULT, if
+	 * set.
 	 */
 	const char *fault;
 };

@@ -254,6 +254,27 @@ static void checkpoint_mends_a_stopped_session(void **state)
 	accel_device_unref(opened);
 }
 
+static void training_works_without_io_uring(void **state)
+{
+	struct accel_device *opened = device(1);
+	char expected[65], hex[65];
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		struct weft_session *session;
+
+		if (i)
+			setenv("WEFT_STORAGE_FAULT", "no-ring:1", 1);
+		session = tight(opened, WEFT_POLICY_STORAGE, 9);
+		unsetenv("WEFT_STORAGE_FAULT");
+		run_steps(session, STEPS);
+		assert_int_equal(weft_session_digest(session, i ? hex : expected), 0);
+		weft_session_free(session);
+	}
+	assert_string_equal(hex, expected);
+	accel_device_unref(opened);
+}
+
 static void full_storage_is_refused_up_front(void **state)
 {
 	struct accel_device *opened = device(1);
@@ -449,6 +470,7 @@ int main(void)
 		cmocka_unit_test(small_host_tier_uses_storage),
 		cmocka_unit_test(storage_faults_stop_the_step),
 		cmocka_unit_test(checkpoint_mends_a_stopped_session),
+		cmocka_unit_test(training_works_without_io_uring),
 		cmocka_unit_test(full_storage_is_refused_up_front),
 		cmocka_unit_test(no_storage_directory),
 		cmocka_unit_test(checkpoints),
