@@ -120,7 +120,8 @@ int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 	result = plan_graph(&p, *graph, &request, &least);
 	if (result == -ENOSPC && options->policy != WEFT_POLICY_KEEP)
 		result = plan_split(&p, &request, &least);
-	if (refusal)
+	/* Only where the budget is refused: storage that is full is another -ENOSPC. */
+	if (refusal && result == -ENOSPC)
 		*refusal = (struct weft_session_refusal){least.least_device_bytes, least.least_host_bytes};
 	if (!result)
 		result = weft_plan_check(*plan, *graph, &request.budget);
