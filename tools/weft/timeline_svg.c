@@ -129,7 +129,7 @@ static void put_area(const struct canvas *canvas, enum weft_tier tier, enum time
 		any |= level[i].bytes[kind];
 	if (!any)
 		return;
-	fprintf(canvas->file, "<path class=\"%s\" d=\"M%.2f %.2f", kinds[kind].class, x_of(canvas, level[0].at_ns),
+	fprintf(canvas->file, "<path class=\"%s\" d=\"M%.1f %.1f", kinds[kind].class, x_of(canvas, level[0].at_ns),
 		bottom);
 	for (size_t pass = 0; pass < 2; pass++) {
 		for (size_t n = 0; n < count; n++) {
@@ -143,7 +143,7 @@ static void put_area(const struct canvas *canvas, enum weft_tier tier, enum time
 			/* Forwards to where the level ends, backwards to where it begins. */
 			x = pass ? x_of(canvas, level[i].at_ns)
 				 : x_of(canvas, i + 1 < count ? level[i + 1].at_ns : timeline->end_ns);
-			fprintf(canvas->file, "V%.2fH%.2f", y, x);
+			fprintf(canvas->file, "V%.1fH%.1f", y, x);
 		}
 	}
 	fprintf(canvas->file, "Z\"><title>%s</title></path>\n", kinds[kind].label);
@@ -222,7 +222,7 @@ static void put_block(const struct canvas *canvas, const struct timeline_block *
 
 	/* A hair of ground between neighbours, where there is room for it. */
 	width = width > 2 ? width - 0.6 : width < 0.8 ? 0.8 : width;
-	fprintf(canvas->file, "<rect class=\"%s\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%d\"><title>",
+	fprintf(canvas->file, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\"><title>",
 		block_class(block), x, y + 2, width, LANE - 4);
 	put_escaped(canvas->file, block->name ? block->name : "");
 	fprintf(canvas->file, "%s: %s", block->recompute ? " again" : "",
