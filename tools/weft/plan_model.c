@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* weft plan MODEL.onnx: what a session would do. */
+/* weft plan MODEL.onnx: what a session would do.  Nothing of the step's memory is taken for it. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "exec/planning.h"
 #include "plan/plan.h"
 #include "plan_command.h"
 #include "sizes.h"
@@ -137,61 +138,50 @@ static void print_table(const struct weft_graph *graph, const struct weft_plan *
 	printf("  %-16s %s\n", "planning", seconds_format(plan->solver_seconds, text));
 }
 
-static int report(const struct plan_arguments *arguments, int result, struct accel_device *device,
-		  struct weft_session *session, const struct weft_session_refusal *refusal)
+int plan_model(const struct plan_arguments *arguments)
 {
 	const struct weft_session_options *options = &arguments->budget.session;
 	const struct weft_budget budget = {{options->device_bytes, options->host_bytes, options->storage_bytes},
 					   options->time_ratio};
-	const struct weft_graph *graph;
-	const struct weft_plan *plan;
-
-	if (result == -ENOSPC && (refusal->least_device_bytes || refusal->least_host_bytes)) {
-		if (arguments->json)
-			print_json(NULL, NULL, refusal);
-		return command_refused(&arguments->budget, refusal);
-	}
-	if (result)
-		return command_error("%s", weft_error());
-	graph = weft_session_graph(session);
-	plan = weft_session_plan(session);
-	if (arguments->json)
-		print_json(graph, plan, refusal);
-	else
-		print_table(graph, plan);
-	if (arguments->timeline && timeline_of_plan(arguments->timeline, device, session, &budget))
-		return command_error("%s", weft_error());
-	return STATUS_DONE;
-}
-
-int plan_model(const struct plan_arguments *arguments)
-{
-	struct weft_graph_options options = {
+	struct weft_graph_options graph_options = {
 		.batch = arguments->batch,
 		.training = arguments->train,
 		.loss = arguments->train ? WEFT_LOSS_CROSS_ENTROPY : WEFT_LOSS_NONE,
 		.optimizer = arguments->optimizer,
 	};
 	struct weft_session_refusal refusal = {0};
-	struct weft_session *session = NULL;
 	struct accel_device *device = NULL;
-	struct weft_model *model;
-	struct weft_graph *graph;
+	struct weft_model *model = NULL;
+	struct weft_graph *graph = NULL;
+	struct weft_plan *plan = NULL;
+	struct weft_costs costs = {0};
+	int status = STATUS_DONE;
 	int result = weft_model_load(arguments->model, &model);
-	int status;
 
-	if (result)
-		return command_error("%s", weft_error());
-	if (budget_open_device(&arguments->budget, &device)) {
+	if (!result && budget_open_device(&arguments->budget, &device)) {
 		weft_model_free(model);
 		return STATUS_FAILED;
 	}
-	result = weft_model_graph(model, &options, &graph);
 	if (!result)
-		result = weft_session_new(device, graph, &arguments->budget.session, &session, &refusal);
-	status = report(arguments, result, device, session, &refusal);
+		result = weft_model_graph(model, &graph_options, &graph);
 	if (!result)
-		weft_session_free(session);
+		result = weft_plan_session(device, &graph, options, &plan, &costs, &refusal);
+	if (!result && arguments->timeline)
+		result = timeline_of_plan(arguments->timeline, graph, plan, &costs, &budget);
+	if (result == -ENOSPC && (refusal.least_device_bytes || refusal.least_host_bytes)) {
+		if (arguments->json)
+			print_json(NULL, NULL, &refusal);
+		status = command_refused(&arguments->budget, &refusal);
+	} else if (result) {
+		status = command_error("%s", weft_error());
+	} else if (arguments->json) {
+		print_json(graph, plan, &refusal);
+	} else {
+		print_table(graph, plan);
+	}
+	weft_costs_clear(&costs);
+	weft_plan_free(plan);
+	weft_graph_free(graph);
 	accel_device_unref(device);
 	weft_model_free(model);
 	return status;

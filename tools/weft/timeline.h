@@ -60,8 +60,8 @@ int timeline_write(const struct timeline *timeline, const char *path);
 /** The last, traced step of a session. */
 int timeline_of_session(const char *path, struct weft_session *session, const struct weft_budget *budget);
 
-/** The step that a session's plan predicts. */
-int timeline_of_plan(const char *path, struct accel_device *device, struct weft_session *session,
-		     const struct weft_budget *budget);
+/** The step that a plan predicts. */
+int timeline_of_plan(const char *path, const struct weft_graph *graph, const struct weft_plan *plan,
+		     const struct weft_costs *costs, const struct weft_budget *budget);
 
 #endif /* WEFT_TIMELINE_H */
