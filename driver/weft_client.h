@@ -14,18 +14,20 @@ struct drm_printer;
 /**
  * struct weft_usage - what a client has used; outlives its file while jobs and objects do
  * @refs: references
- * @busy_ns: of each engine
- * @commands: completed
- * @picojoules: of the device's model
- * @jobs: completed
+ * @engine: what its jobs did on each engine, as in struct weft_hw_job_engine
+ * @jobs: ended
  * @device_bytes: device memory of its buffer objects
  * @host_bytes: host memory of its buffer objects
  */
 struct weft_usage {
 	struct kref refs;
-	atomic64_t busy_ns[WEFT_ENGINES];
-	atomic64_t commands;
-	atomic64_t picojoules;
+	struct {
+		atomic64_t busy_ns;
+		atomic64_t commands;
+		atomic64_t cycles;
+		atomic64_t picojoules;
+		atomic64_t bytes;
+	} engine[WEFT_ENGINES];
 	atomic64_t jobs;
 	atomic64_t device_bytes;
 	atomic64_t host_bytes;

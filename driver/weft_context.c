@@ -267,8 +267,12 @@ int weft_context_recover_ioctl(struct drm_device *drm, void *data, struct drm_fi
 		goto out;
 	xa_lock(&client->queues);
 	xa_for_each(&client->queues, id, queue) {
-		if (queue->context == context)
-			atomic64_set(&queue->failed, 0);
+		if (queue->context != context)
+			continue;
+		spin_lock_irqsave(&context->fault_lock, flags);
+		memset(&queue->fault, 0, sizeof(queue->fault));
+		atomic64_set(&queue->failed, 0);
+		spin_unlock_irqrestore(&context->fault_lock, flags);
 	}
 	xa_unlock(&client->queues);
 	spin_lock_irqsave(&context->fault_lock, flags);

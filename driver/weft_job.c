@@ -21,6 +21,8 @@
 #include "weft_sync.h"
 #include "weft_trace.h"
 
+static const struct weft_fault_record cancelled = { .reason = WEFT_FAULT_CANCELLED, .operand = 0xff };
+
 static struct weft_device *job_device(const struct weft_job *job)
 {
 	return job->queue->context->wdev;
@@ -52,17 +54,25 @@ static void job_end(struct weft_job *job, int error)
 	dma_fence_put(fence);
 }
 
-/* The device's numbers are not trusted: an engine cannot have been busy longer than the job. */
+/*
+ * The device's numbers are not trusted: an engine cannot have been busy longer than
+ * the job, and one job cannot move a total by more than a small part of its range.
+ */
 static void account(struct weft_job *job, const struct weft_hw_event *event)
 {
 	s64 elapsed = ktime_to_ns(ktime_sub(ktime_get(), job->started_at));
 	struct weft_usage *usage = job->queue->usage;
+	const u64 most = 1ULL << 50;
 
-	for (unsigned int i = 0; i < WEFT_ENGINES; i++)
-		atomic64_add(min_t(u64, event->busy_ns[i], max_t(s64, elapsed, 0)), &usage->busy_ns[i]);
-	atomic64_add(event->commands, &usage->commands);
-	/* A kilojoule in one job is no answer. */
-	atomic64_add(min_t(u64, event->picojoules, 1000000000000000ULL), &usage->picojoules);
+	for (unsigned int i = 0; i < WEFT_ENGINES; i++) {
+		const struct weft_hw_job_engine *engine = &event->engine[i];
+
+		atomic64_add(min_t(u64, engine->busy_ns, max_t(s64, elapsed, 0)), &usage->engine[i].busy_ns);
+		atomic64_add(min(engine->commands, most), &usage->engine[i].commands);
+		atomic64_add(min(engine->cycles, most), &usage->engine[i].cycles);
+		atomic64_add(min(engine->picojoules, most), &usage->engine[i].picojoules);
+		atomic64_add(min(engine->bytes, most), &usage->engine[i].bytes);
+	}
 	atomic64_inc(&usage->jobs);
 }
 
@@ -91,6 +101,7 @@ static void job_complete(struct weft_call *call, const struct weft_hw_event *eve
 void weft_job_fail(struct weft_job *job, const struct weft_fault_record *fault, int error)
 {
 	weft_context_fault(job->queue->context, fault);
+	weft_queue_fault(job->queue, fault);
 	job_end(job, error);
 }
 
@@ -110,6 +121,7 @@ struct dma_fence *weft_job_run(struct weft_job *job)
 
 	if (weft_device_dead(wdev) || READ_ONCE(context->banned)) {
 		ret = weft_device_dead(wdev) ? -ENODEV : -ECANCELED;
+		weft_queue_fault(job->queue, &cancelled);
 		job_count_end(job, ret);
 		return ERR_PTR(ret);
 	}

@@ -93,6 +93,7 @@ static int query_queue(struct weft_client *client, u32 id, void *out)
 {
 	struct weft_queue *queue = weft_queue_lookup(client, id);
 	struct drm_weft_queue_info *info = out;
+	unsigned long flags;
 
 	if (!queue)
 		return -ENOENT;
@@ -100,7 +101,10 @@ static int query_queue(struct weft_client *client, u32 id, void *out)
 	info->submitted = queue->submitted;
 	mutex_unlock(&queue->lock);
 	info->completed = atomic64_read(&queue->completed);
+	spin_lock_irqsave(&queue->context->fault_lock, flags);
 	info->failed = atomic64_read(&queue->failed);
+	info->fault = queue->fault;
+	spin_unlock_irqrestore(&queue->context->fault_lock, flags);
 	weft_queue_put(queue);
 	return 0;
 }
@@ -112,10 +116,13 @@ static int query_client(struct weft_client *client, u32 id, void *out)
 
 	if (id)
 		return -EINVAL;
-	info->commands = atomic64_read(&usage->commands);
-	for (unsigned int i = 0; i < WEFT_ENGINES; i++)
-		info->busy_ns[i] = atomic64_read(&usage->busy_ns[i]);
-	info->picojoules = atomic64_read(&usage->picojoules);
+	for (unsigned int i = 0; i < WEFT_ENGINES; i++) {
+		info->commands[i] = atomic64_read(&usage->engine[i].commands);
+		info->busy_ns[i] = atomic64_read(&usage->engine[i].busy_ns);
+		info->cycles[i] = atomic64_read(&usage->engine[i].cycles);
+		info->picojoules[i] = atomic64_read(&usage->engine[i].picojoules);
+		info->bytes[i] = atomic64_read(&usage->engine[i].bytes);
+	}
 	info->jobs = atomic64_read(&usage->jobs);
 	info->device_bytes = atomic64_read(&usage->device_bytes);
 	info->host_bytes = atomic64_read(&usage->host_bytes);

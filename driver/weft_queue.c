@@ -78,6 +78,23 @@ struct weft_queue *weft_queue_take(struct weft_client *client, struct weft_conte
 }
 
 /**
+ * weft_queue_fault() - note why a job of the queue failed
+ * @queue: the queue
+ * @fault: the reason; only the first counts
+ *
+ * May be called with interrupts off, before the job is counted as failed.
+ */
+void weft_queue_fault(struct weft_queue *queue, const struct weft_fault_record *fault)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->context->fault_lock, flags);
+	if (!queue->fault.reason)
+		queue->fault = *fault;
+	spin_unlock_irqrestore(&queue->context->fault_lock, flags);
+}
+
+/**
  * weft_queue_stop() - cancel the jobs that have not started, and take no more
  * @queue: the queue, which cannot be looked up any more; called once
  */

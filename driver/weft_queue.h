@@ -5,6 +5,8 @@
 #include <drm/gpu_scheduler.h>
 #include <linux/kref.h>
 
+#include <weft_isa.h>
+
 struct drm_device;
 struct drm_file;
 struct weft_client;
@@ -24,6 +26,7 @@ struct weft_usage;
  * @submitted: jobs so far; protected by @lock
  * @completed: jobs ended
  * @failed: number of the first that failed, 0 if none
+ * @fault: of the job @failed; protected by weft_context.fault_lock
  * @stopped: user space is done with it; protected by @lock
  */
 struct weft_queue {
@@ -38,6 +41,7 @@ struct weft_queue {
 	u64 submitted;
 	atomic64_t completed;
 	atomic64_t failed;
+	struct weft_fault_record fault;
 	bool stopped;
 };
 
@@ -45,6 +49,7 @@ struct weft_queue *weft_queue_lookup(struct weft_client *client, u32 id);
 struct weft_queue *weft_queue_get(struct weft_queue *queue);
 struct weft_queue *weft_queue_take(struct weft_client *client, struct weft_context *context);
 void weft_queue_put(struct weft_queue *queue);
+void weft_queue_fault(struct weft_queue *queue, const struct weft_fault_record *fault);
 void weft_queue_stop(struct weft_queue *queue);
 
 int weft_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

@@ -29,7 +29,7 @@ int weft_ring_init(struct weft_device *wdev)
 {
 	struct weft_ring *ring = &wdev->ring;
 
-	BUILD_BUG_ON(sizeof(struct weft_hw_event) != 128);
+	BUILD_BUG_ON(sizeof(struct weft_hw_event) != 192);
 	BUILD_BUG_ON(sizeof(struct weft_hw_request) != 64);
 	spin_lock_init(&ring->lock);
 	sema_init(&ring->room, WEFT_RING_CALLS);

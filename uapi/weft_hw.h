@@ -360,29 +360,39 @@ enum weft_hw_status {
 };
 
 /**
+ * struct weft_hw_job_engine - what a job did on one engine
+ * @busy_ns: nanoseconds that the engine was busy with it
+ * @commands: completed commands
+ * @cycles: modelled cycles of them
+ * @picojoules: modelled energy of them
+ * @bytes: moved between the engine and memory
+ */
+struct weft_hw_job_engine {
+	__u64 busy_ns;
+	__u64 commands;
+	__u64 cycles;
+	__u64 picojoules;
+	__u64 bytes;
+};
+
+/**
  * struct weft_hw_event - an entry of the event ring; written by the firmware
  * @index: the event's index plus one, written last: tells a new entry from an old one
  * @sequence: of the request
  * @status: enum weft_hw_status
  * @context: of the request
- * @commands: JOB: commands completed
- * @pad: zero
- * @busy_ns: JOB: nanoseconds that each enum weft_engine was busy with it
- * @picojoules: JOB: modelled energy
  * @fault: JOB: first fault, reason 0 if none
- * @pad1: zero
+ * @engine: JOB: by enum weft_engine
+ * @pad: zero
  */
 struct weft_hw_event {
 	__u32 index;
 	__u32 sequence;
 	__u32 status;
 	__u32 context;
-	__u32 commands;
-	__u32 pad;
-	__u64 busy_ns[WEFT_ENGINES];
-	__u64 picojoules;
 	struct weft_fault_record fault;
-	__u64 pad1[5];
+	struct weft_hw_job_engine engine[WEFT_ENGINES];
+	__u64 pad[3];
 };
 
 /*

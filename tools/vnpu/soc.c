@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "model.h"
 #include "rv32/crc32.h"
 #include "rv32/soc.h"
@@ -478,7 +479,7 @@ void vnpu_soc_reset(struct vnpu_soc *soc)
 	mailbox->firmware_bytes = VNPU_FIRMWARE_BYTES;
 	mailbox->memory_offset = memory->control_bytes;
 	mailbox->memory_bytes = memory->device_bytes;
-	mailbox->local_bytes = model->local_bytes;
+	mailbox->local_bytes = (uint64_t)soc->options.lanes * WEFT_LANE_LOCAL_BYTES;
 	mailbox->lanes = soc->options.lanes;
 	mailbox->contexts = WEFT_HW_MAX_CONTEXTS;
 	mailbox->clock_hz = (uint64_t)model->clock_hz;

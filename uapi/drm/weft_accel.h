@@ -189,26 +189,32 @@ struct drm_weft_context_info {
  * @completed: jobs ended, with or without success
  * @failed: number of the first job that ended without success since the context
  *	was recovered last, 0 if none
+ * @fault: why that job failed: WEFT_FAULT_CANCELLED if another is to blame
  */
 struct drm_weft_queue_info {
 	__u64 submitted;
 	__u64 completed;
 	__u64 failed;
+	struct weft_fault_record fault;
 };
 
 /**
  * struct drm_weft_client_info - what an open file has used
- * @commands: completed commands
- * @busy_ns: of each enum weft_engine
+ * @commands: completed, by enum weft_engine
+ * @busy_ns: likewise
+ * @cycles: of the model
  * @picojoules: of the model
- * @jobs: completed
+ * @bytes: moved between the engine and memory
+ * @jobs: ended
  * @device_bytes: device memory of its buffer objects
  * @host_bytes: host memory of its buffer objects
  */
 struct drm_weft_client_info {
-	__u64 commands;
+	__u64 commands[WEFT_ENGINES];
 	__u64 busy_ns[WEFT_ENGINES];
-	__u64 picojoules;
+	__u64 cycles[WEFT_ENGINES];
+	__u64 picojoules[WEFT_ENGINES];
+	__u64 bytes[WEFT_ENGINES];
 	__u64 jobs;
 	__u64 device_bytes;
 	__u64 host_bytes;

@@ -16,6 +16,7 @@ struct job {
 	uint32_t order; /* of acceptance */
 	struct weft_hw_request request;
 	struct weft_hw_event event; /* filled in as the job proceeds */
+	uint32_t completed; /* commands */
 };
 
 struct running {
@@ -66,7 +67,7 @@ static void slot_status(uint32_t index)
 	const struct job *job = &jobs[index];
 
 	slot->sequence = job->request.sequence;
-	slot->completed = job->event.commands;
+	slot->completed = job->completed;
 	slot->context = job->state == JOB_FREE ? 0 : job->request.context;
 }
 
@@ -237,8 +238,15 @@ static void engine_harvest(uint32_t e)
 {
 	volatile struct weft_hw_engine_status *status = &CHIP_MAILBOX->engine[e];
 	uint32_t base = SOC_ENGINE(e), reason = chip_read(base + SOC_ENGINE_REASON);
-	uint64_t busy = chip_read64(base + SOC_ENGINE_BUSY), picojoules = chip_read64(base + SOC_ENGINE_PICOJOULES);
 	struct job *job = &jobs[running[e].job];
+	struct weft_hw_job_engine *sum = &job->event.engine[e];
+	struct weft_hw_job_engine now = {
+		.busy_ns = chip_read64(base + SOC_ENGINE_BUSY),
+		.commands = 1,
+		.cycles = chip_read64(base + SOC_ENGINE_CYCLES),
+		.picojoules = chip_read64(base + SOC_ENGINE_PICOJOULES),
+		.bytes = chip_read64(base + SOC_ENGINE_BYTES),
+	};
 	struct weft_fault_record detail = {
 		.operand = (uint8_t)chip_read(base + SOC_ENGINE_OPERAND),
 		.detail = chip_read(base + SOC_ENGINE_DETAIL),
@@ -246,15 +254,20 @@ static void engine_harvest(uint32_t e)
 	};
 
 	running[e].busy = false;
-	job->event.busy_ns[e] += busy;
-	job->event.picojoules += picojoules;
-	job->event.commands += !reason;
 	status->context = 0;
-	status->busy_ns += busy;
-	status->picojoules += picojoules;
-	status->cycles += chip_read64(base + SOC_ENGINE_CYCLES);
-	status->bytes += chip_read64(base + SOC_ENGINE_BYTES);
-	status->commands++;
+	if (!reason) {
+		sum->commands++;
+		sum->cycles += now.cycles;
+		sum->picojoules += now.picojoules;
+		sum->bytes += now.bytes;
+		status->commands++;
+		status->cycles += now.cycles;
+		status->picojoules += now.picojoules;
+		status->bytes += now.bytes;
+		job->completed++;
+	}
+	sum->busy_ns += now.busy_ns;
+	status->busy_ns += now.busy_ns;
 	slot_status(running[e].job);
 	core_done(&core, e, reason, &detail);
 	request_engine_done(e);
