@@ -46,17 +46,17 @@ struct weft_bo *weft_bo_alloc(struct weft_device *wdev, u64 size, const struct d
 	return bo;
 }
 
-static void uncharge(struct weft_bo *bo)
+static atomic64_t *usage_bytes(struct weft_usage *usage, bool device)
 {
-	if (bo->charged_context) {
-		atomic64_sub(bo->base.size,
-			     bo->device ? &bo->charged_context->device_bytes : &bo->charged_context->host_bytes);
-		weft_context_put(bo->charged_context);
-	}
-	if (bo->usage) {
-		atomic64_sub(bo->base.size, bo->device ? &bo->usage->device_bytes : &bo->usage->host_bytes);
-		weft_usage_put(bo->usage);
-	}
+	return device ? &usage->device_bytes : &usage->host_bytes;
+}
+
+static void uncharge(struct weft_usage *usage, const struct weft_bo *bo)
+{
+	if (!usage)
+		return;
+	atomic64_sub(bo->base.size, usage_bytes(usage, bo->device));
+	weft_usage_put(usage);
 }
 
 /**
@@ -67,9 +67,10 @@ void weft_bo_fini(struct weft_bo *bo)
 {
 	struct weft_device *wdev = to_weft_device(bo->base.dev);
 
-	if (bo->charged)
+	if (bo->counted)
 		atomic_dec(&wdev->counts.bos);
-	uncharge(bo);
+	uncharge(bo->context_usage, bo);
+	uncharge(bo->usage, bo);
 	drm_gem_object_release(&bo->base);
 	mutex_destroy(&bo->gpuva_lock);
 	kvfree(bo->entries);
@@ -90,56 +91,49 @@ int weft_bo_mmap_flags(struct vm_area_struct *vma)
 	return 0;
 }
 
-/* Charge a context's limit; a limit of 0 is none. */
-static int charge_limit(struct weft_context *context, bool device, u64 size)
+/* Charge a context, up to its limit; *usage is referenced. */
+static int charge_context(struct weft_client *client, u32 id, bool device, u64 size, struct weft_usage **usage)
 {
-	u64 now;
+	struct weft_context *context = weft_context_lookup(client, id);
+	atomic64_t *bytes;
+	int ret = 0;
 
-	if (!device) {
-		atomic64_add(size, &context->host_bytes);
-		return 0;
+	if (!context)
+		return -ENOENT;
+	bytes = usage_bytes(context->usage, device);
+	if (atomic64_add_return(size, bytes) > context->device_bytes_limit && device) {
+		atomic64_sub(size, bytes);
+		ret = -ENOSPC;
+	} else {
+		*usage = weft_usage_get(context->usage);
 	}
-	now = atomic64_add_return(size, &context->device_bytes);
-	if (now > context->device_bytes_limit) {
-		atomic64_sub(size, &context->device_bytes);
-		return -ENOSPC;
-	}
-	return 0;
-}
-
-static void charge_client(struct weft_bo *bo, struct weft_client *client)
-{
-	bo->usage = weft_usage_get(client->usage);
-	atomic64_add(bo->base.size, bo->device ? &bo->usage->device_bytes : &bo->usage->host_bytes);
+	weft_context_put(context);
+	return ret;
 }
 
 static struct weft_bo *create(struct weft_client *client, u64 size, bool device, u32 context_id)
 {
-	struct weft_context *context = NULL;
+	struct weft_usage *context_usage = NULL;
 	struct weft_bo *bo;
 	int ret;
 
 	if (context_id) {
-		context = weft_context_lookup(client, context_id);
-		if (!context)
-			return ERR_PTR(-ENOENT);
-		ret = charge_limit(context, device, size);
-		if (ret) {
-			weft_context_put(context);
+		ret = charge_context(client, context_id, device, size, &context_usage);
+		if (ret)
 			return ERR_PTR(ret);
-		}
 	}
 	bo = device ? weft_bo_device_create(client->wdev, size) : weft_bo_host_create(client->wdev, size);
 	if (IS_ERR(bo)) {
-		if (context) {
-			atomic64_sub(size, device ? &context->device_bytes : &context->host_bytes);
-			weft_context_put(context);
+		if (context_usage) {
+			atomic64_sub(size, usage_bytes(context_usage, device));
+			weft_usage_put(context_usage);
 		}
 		return bo;
 	}
-	bo->charged = true;
-	bo->charged_context = context;
-	charge_client(bo, client);
+	bo->context_usage = context_usage;
+	bo->usage = weft_usage_get(client->usage);
+	atomic64_add(size, usage_bytes(bo->usage, device));
+	bo->counted = true;
 	atomic_inc(&client->wdev->counts.bos);
 	return bo;
 }

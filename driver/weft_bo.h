@@ -6,7 +6,6 @@
 #include <linux/scatterlist.h>
 
 struct weft_client;
-struct weft_context;
 struct weft_device;
 struct weft_usage;
 
@@ -14,9 +13,10 @@ struct weft_usage;
  * struct weft_bo - a buffer object
  * @base: the GEM object
  * @device: it is device memory
- * @charged: memory has been charged to @usage and @charged_context
- * @usage: the client that made it, or NULL (imported)
- * @charged_context: the context that its memory is charged to, or NULL
+ * @counted: it is in weft_device.counts
+ * @usage: of the client that made it, or NULL (imported)
+ * @context_usage: of the context that its memory is charged to, or NULL; the object must
+ *	not hold the context itself, whose mappings hold the object
  * @gpuva_lock: protects the list of its mappings
  * @entries: address part of the page table entry of each page, set once; with
  *	WEFT_PTE_HOST where it is host memory
@@ -28,9 +28,9 @@ struct weft_usage;
 struct weft_bo {
 	struct drm_gem_object base;
 	bool device;
-	bool charged;
+	bool counted;
 	struct weft_usage *usage;
-	struct weft_context *charged_context;
+	struct weft_usage *context_usage;
 	struct mutex gpuva_lock;
 	u64 *entries;
 	struct list_head blocks;

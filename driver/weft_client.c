@@ -14,6 +14,20 @@
 #include "weft_device.h"
 #include "weft_queue.h"
 
+/**
+ * weft_usage_new() - nothing used
+ *
+ * Return: with one reference, or NULL.
+ */
+struct weft_usage *weft_usage_new(void)
+{
+	struct weft_usage *usage = kzalloc(sizeof(*usage), GFP_KERNEL);
+
+	if (usage)
+		kref_init(&usage->refs);
+	return usage;
+}
+
 struct weft_usage *weft_usage_get(struct weft_usage *usage)
 {
 	kref_get(&usage->refs);
@@ -40,12 +54,11 @@ int weft_client_open(struct drm_device *drm, struct drm_file *file)
 	client = kzalloc(sizeof(*client), GFP_KERNEL);
 	if (!client)
 		return -ENOMEM;
-	client->usage = kzalloc(sizeof(*client->usage), GFP_KERNEL);
+	client->usage = weft_usage_new();
 	if (!client->usage) {
 		kfree(client);
 		return -ENOMEM;
 	}
-	kref_init(&client->usage->refs);
 	client->wdev = wdev;
 	xa_init_flags(&client->contexts, XA_FLAGS_ALLOC1);
 	xa_init_flags(&client->queues, XA_FLAGS_ALLOC1);

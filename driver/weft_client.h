@@ -12,7 +12,7 @@ struct weft_device;
 struct drm_printer;
 
 /**
- * struct weft_usage - what a client has used; outlives its file while jobs and objects do
+ * struct weft_usage - what a client or a context has used; outlives it while jobs and objects do
  * @refs: references
  * @engine: what its jobs did on each engine, as in struct weft_hw_job_engine
  * @jobs: ended
@@ -52,6 +52,7 @@ static inline struct weft_client *to_weft_client(struct drm_file *file)
 	return file->driver_priv;
 }
 
+struct weft_usage *weft_usage_new(void);
 struct weft_usage *weft_usage_get(struct weft_usage *usage);
 void weft_usage_put(struct weft_usage *usage);
 

@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/version.h>
 
+#include <drm/drm_drv.h>
 #include <drm/drm_gpuvm.h>
 #include <drm/gpu_scheduler.h>
 
@@ -17,6 +18,13 @@
 #define WEFT_IMPORT_NS(ns) MODULE_IMPORT_NS(#ns)
 #else
 #define WEFT_IMPORT_NS(ns) MODULE_IMPORT_NS(ns)
+#endif
+
+/* Needed by drm_gpuvm until 6.16, gone since: every driver has it. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#define WEFT_GEM_GPUVA DRIVER_GEM_GPUVA
+#else
+#define WEFT_GEM_GPUVA 0
 #endif
 
 static inline int weft_sched_init(struct drm_gpu_scheduler *sched, const struct drm_sched_backend_ops *ops,

@@ -3,8 +3,7 @@
  * DOC: contexts
  *
  * A context is known to the firmware from its creation until its last reference
- * goes; queues and objects charged to it hold references, so that is after its last
- * job.  Closing waits for the firmware, so it is done by a work item.
+ * goes; queues and their jobs hold references, so that is after its last job.  Closing waits for the firmware, so it is done by a work item.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_print.h>
@@ -40,6 +39,7 @@ static void context_release_work(struct work_struct *work)
 	list_del(&context->link);
 	mutex_unlock(&wdev->objects_lock);
 	weft_vm_destroy(context->vm);
+	weft_usage_put(context->usage);
 	ida_free(&wdev->context_ids, context->id);
 	atomic_dec(&wdev->counts.contexts);
 	kfree(context);
@@ -165,7 +165,8 @@ static struct weft_context *context_new(struct weft_device *wdev)
 	spin_lock_init(&context->fault_lock);
 	INIT_LIST_HEAD(&context->link);
 	INIT_WORK(&context->release_work, context_release_work);
-	ret = ida_alloc_range(&wdev->context_ids, 1, wdev->hw.contexts, GFP_KERNEL);
+	context->usage = weft_usage_new();
+	ret = context->usage ? ida_alloc_range(&wdev->context_ids, 1, wdev->hw.contexts, GFP_KERNEL) : -ENOMEM;
 	if (ret < 0)
 		goto err_free;
 	context->id = ret;
@@ -185,6 +186,8 @@ static struct weft_context *context_new(struct weft_device *wdev)
 err_free_id:
 	ida_free(&wdev->context_ids, context->id);
 err_free:
+	if (context->usage)
+		weft_usage_put(context->usage);
 	kfree(context);
 	return ERR_PTR(ret);
 }

@@ -15,17 +15,17 @@ struct drm_device;
 struct drm_file;
 struct weft_client;
 struct weft_device;
+struct weft_usage;
 
 /**
  * struct weft_context - a context: an address space that faults alone
- * @refs: held by the file, by queues and by charged objects
+ * @refs: held by the file, by queues and by jobs
  * @wdev: the device
  * @id: the device's number for it
  * @vm: its address space
  * @command_timeout_ns: a command that runs longer faults
  * @device_bytes_limit: most device memory
- * @device_bytes: device memory charged
- * @host_bytes: host memory charged
+ * @usage: memory charged
  * @pending: jobs that have not ended
  * @fault_lock: protects @fault and writing @banned
  * @fault: the first fault
@@ -42,8 +42,7 @@ struct weft_context {
 	struct weft_vm *vm;
 	u64 command_timeout_ns;
 	u64 device_bytes_limit;
-	atomic64_t device_bytes;
-	atomic64_t host_bytes;
+	struct weft_usage *usage;
 	atomic_t pending;
 	spinlock_t fault_lock;
 	struct weft_fault_record fault;

@@ -8,6 +8,7 @@
 #include <drm/drm_file.h>
 #include <drm/drm_print.h>
 
+#include "weft_client.h"
 #include "weft_context.h"
 #include "weft_debugfs.h"
 #include "weft_device.h"
@@ -51,8 +52,8 @@ static int show_contexts(struct seq_file *file, void *unused)
 	list_for_each_entry(context, &wdev->contexts, link)
 		seq_printf(file, "%u: fault %u, pending %d, mappings %u, device %lld, host %lld\n", context->id,
 			   READ_ONCE(context->fault.reason), atomic_read(&context->pending),
-			   READ_ONCE(context->vm->mappings), atomic64_read(&context->device_bytes),
-			   atomic64_read(&context->host_bytes));
+			   READ_ONCE(context->vm->mappings), atomic64_read(&context->usage->device_bytes),
+			   atomic64_read(&context->usage->host_bytes));
 	mutex_unlock(&wdev->objects_lock);
 	return 0;
 }

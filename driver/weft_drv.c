@@ -98,7 +98,8 @@ static const struct file_operations weft_fops = {
 };
 
 static const struct drm_driver weft_driver = {
-	.driver_features = DRIVER_GEM | DRIVER_COMPUTE_ACCEL | DRIVER_SYNCOBJ | DRIVER_SYNCOBJ_TIMELINE,
+	.driver_features = DRIVER_GEM | WEFT_GEM_GPUVA | DRIVER_COMPUTE_ACCEL | DRIVER_SYNCOBJ |
+			   DRIVER_SYNCOBJ_TIMELINE,
 	.open = weft_client_open,
 	.postclose = weft_client_close,
 	.show_fdinfo = weft_client_show_fdinfo,

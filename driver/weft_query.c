@@ -80,9 +80,9 @@ static int query_context(struct weft_client *client, u32 id, void *out)
 	spin_lock_irqsave(&context->fault_lock, flags);
 	info->fault = context->fault;
 	spin_unlock_irqrestore(&context->fault_lock, flags);
-	info->device_bytes = atomic64_read(&context->device_bytes);
+	info->device_bytes = atomic64_read(&context->usage->device_bytes);
 	info->device_bytes_limit = min(context->device_bytes_limit, client->wdev->hw.memory_bytes);
-	info->host_bytes = atomic64_read(&context->host_bytes);
+	info->host_bytes = atomic64_read(&context->usage->host_bytes);
 	info->pending = atomic_read(&context->pending);
 	info->mappings = READ_ONCE(context->vm->mappings);
 	weft_context_put(context);

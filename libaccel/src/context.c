@@ -111,7 +111,9 @@ ACCEL_EXPORT int accel_context_recover(struct accel_context *context)
 	if (context->first_job)
 		result = accel_fail(EBUSY, "accel_context_recover: job %llu of the context has not ended yet",
 				    (unsigned long long)context->first_job->number);
-	else
+	else if (context->fault.reason && context->device->backend->context_recover)
+		result = context->device->backend->context_recover(context);
+	if (!result)
 		context->fault = (struct weft_fault_record){0};
 	accel_unlock(context->device);
 	return result;

@@ -8,6 +8,7 @@
 
 /* In the order in which they are asked for a default. */
 static const struct accel_backend *const backends[] = {
+	&accel_backend_drm,
 	&accel_backend_embedded,
 };
 
@@ -36,9 +37,6 @@ ACCEL_EXPORT int accel_device_open(const char *spec, struct accel_device **out)
 	if (spec && !*spec)
 		spec = NULL;
 	backend = find_backend(spec);
-	if (!backend && spec && !strncmp(spec, "/dev/", 5))
-		return accel_fail(ENODEV,
-				  "%s: this build of libaccel has no backend for device nodes; use \"embedded\"", spec);
 	if (!backend)
 		return accel_fail(EINVAL,
 				  "device \"%s\" not understood: expected \"embedded[:options]\" or /dev/accel/accelN",

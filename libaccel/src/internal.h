@@ -50,6 +50,13 @@ struct accel_backend {
 	/** Locked.  Stop the context's issued jobs; each still ends through accel_job_end(). */
 	void (*context_stop)(struct accel_context *context);
 
+	/** Locked; no job is left.  Accept jobs again after a fault.  May be NULL. */
+	int (*context_recover)(struct accel_context *context);
+
+	/** Sets queue->data.  Both may be NULL. */
+	int (*queue_new)(struct accel_queue *queue);
+	void (*queue_free)(struct accel_queue *queue);
+
 	/** Locked.  Allocate and map; sets address, memory (NULL: cannot be mapped here) and data. */
 	int (*buffer_new)(struct accel_buffer *buffer);
 	/** Locked.  Unmap and free. */
@@ -62,6 +69,7 @@ struct accel_backend {
 };
 
 extern const struct accel_backend accel_backend_embedded;
+extern const struct accel_backend accel_backend_drm;
 
 struct accel_device {
 	atomic_uint references;
@@ -73,6 +81,7 @@ struct accel_device {
 	uint64_t host_bytes, host_bytes_peak;
 	uint64_t control_bytes, control_bytes_peak;
 	uint64_t faults;
+	bool gone;	   /* it does not answer any more: -ENODEV */
 	uint32_t contexts; /* made so far: the next context's id */
 };
 
@@ -151,6 +160,7 @@ struct accel_event {
 struct accel_queue {
 	atomic_uint references;
 	struct accel_context *context;
+	void *data; /* backend's */
 	enum accel_priority priority;
 	struct accel_queue *next; /* of the context */
 	struct timeline timeline;
@@ -175,6 +185,7 @@ struct accel_job {
 	struct accel_job *next; /* of the queue, later of the dead */
 	struct accel_job *context_next, *context_previous;
 	struct accel_job *backend_next; /* the backend's */
+	void *data;			/* likewise */
 	uint32_t waiting;		/* of the waits, how many have not signalled */
 	uint32_t wait_count;
 	struct wait wait[];

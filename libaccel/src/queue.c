@@ -32,6 +32,16 @@ ACCEL_EXPORT int accel_queue_new(struct accel_context *context, const struct acc
 	pthread_cond_init(&queue->changed, &attributes);
 	pthread_condattr_destroy(&attributes);
 	queue->context = accel_context_ref(context);
+	if (context->device->backend->queue_new) {
+		int result = context->device->backend->queue_new(queue);
+
+		if (result) {
+			pthread_cond_destroy(&queue->changed);
+			free(queue);
+			accel_context_unref(context);
+			return result;
+		}
+	}
 	accel_lock(context->device);
 	queue->next = context->queues;
 	context->queues = queue;
@@ -62,6 +72,8 @@ ACCEL_EXPORT void accel_queue_unref(struct accel_queue *queue)
 		}
 	}
 	accel_unlock(context->device);
+	if (context->device->backend->queue_free)
+		context->device->backend->queue_free(queue);
 	if (queue->fd >= 0)
 		close(queue->fd);
 	pthread_cond_destroy(&queue->changed);
@@ -160,6 +172,8 @@ ACCEL_EXPORT int accel_queue_submit(struct accel_queue *queue, struct accel_stre
 	job->wait_count = count;
 	accel_lock(device);
 	result = check_points(wait, count);
+	if (!result && device->gone)
+		result = accel_fail(ENODEV, "the device is gone");
 	if (!result && context->fault.reason)
 		result = accel_fail(ECANCELED, "the context has faulted: %s", context->sentence);
 	if (!result) {
@@ -212,6 +226,8 @@ ACCEL_EXPORT int accel_queue_wait(struct accel_queue *queue, uint64_t point, uin
 	if (queue->timeline.value < point)
 		result = accel_fail(ETIMEDOUT, "point %llu of the queue was not reached in time; it is at %llu",
 				    (unsigned long long)point, (unsigned long long)queue->timeline.value);
+	else if (queue->failed_last && point >= queue->failed_first && point <= queue->failed_last && device->gone)
+		result = accel_fail(ENODEV, "the device is gone");
 	else if (queue->failed_last && point >= queue->failed_first && point <= queue->failed_last)
 		result = accel_fail(EIO, "%s",
 				    queue->context->fault.reason ? queue->context->sentence
