@@ -29,7 +29,7 @@
 #include "weft_ring.h"
 
 #define WEFT_MAX_CONTEXTS_PER_FILE 32
-#define WEFT_MAX_QUEUES_PER_FILE 128
+#define WEFT_MAX_QUEUES_PER_FILE 1024
 
 /**
  * struct weft_hw_info - the mailbox's constant fields, read and checked once

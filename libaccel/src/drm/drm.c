@@ -12,7 +12,8 @@
 #include <unistd.h>
 #include <xf86drm.h>
 
-#define FIRST_ADDRESS ((uint64_t)1 << 20)
+/* Where a context's addresses begin: apart from its neighbours', so that another context's address faults. */
+#define FIRST_ADDRESS(context) (((uint64_t)((context) & 15) << 34) + ((uint64_t)1 << 20))
 /* accel minors: /dev/accel/accel0 to 63. */
 #define NODES 64
 
@@ -210,7 +211,7 @@ static int context_new(struct accel_context *context)
 		return accel_fail(error, "cannot make a context: %s", strerror(error));
 	}
 	own->id = create.id;
-	own->next_address = FIRST_ADDRESS;
+	own->next_address = FIRST_ADDRESS(own->id);
 	context->data = own;
 	return 0;
 }

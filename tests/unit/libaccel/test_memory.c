@@ -87,12 +87,16 @@ static void device_memory_runs_out(void **state)
 	/* Two holes that are not neighbours do not make one. */
 	accel_buffer_unref(part[0].buffer);
 	accel_buffer_unref(part[2].buffer);
-	assert_int_equal(accel_buffer_new(f->context, 2 * quarter, ACCEL_DEVICE_MEMORY, &buffer), -ENOSPC);
 	if (fixture_embedded()) {
 		char expected[64];
 
+		assert_int_equal(accel_buffer_new(f->context, 2 * quarter, ACCEL_DEVICE_MEMORY, &buffer), -ENOSPC);
 		snprintf(expected, sizeof(expected), "the largest hole has %llu", (unsigned long long)quarter);
 		assert_non_null(strstr(accel_error(), expected));
+	} else {
+		/* ... unless pages are translated. */
+		assert_int_equal(accel_buffer_new(f->context, 2 * quarter, ACCEL_DEVICE_MEMORY, &buffer), 0);
+		accel_buffer_unref(buffer);
 	}
 	/* Neighbours do. */
 	accel_buffer_unref(part[1].buffer);
