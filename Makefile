@@ -56,6 +56,7 @@ bench: setup-build setup-bench build
 
 install: build
 	@meson configure $(BUILD) -Dprefix=$(prefix) $(LIBDIR)
+	@ninja -C $(BUILD) -j $(JOBS)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
 
 clean:
