@@ -7,7 +7,17 @@
 #include "plan_command.h"
 #include "sizes.h"
 
-enum { KEY_TRAIN = KEY_COMMAND, KEY_BATCH, KEY_OPTIM, KEY_INSTANCE, KEY_RAM, KEY_TIME_RATIO, KEY_TIMELINE, KEY_JSON };
+enum {
+	KEY_TRAIN = KEY_COMMAND,
+	KEY_BATCH,
+	KEY_OPTIM,
+	KEY_INSTANCE,
+	KEY_RAM,
+	KEY_TIME_RATIO,
+	KEY_TIMELINE,
+	KEY_SWEEP,
+	KEY_JSON
+};
 
 static const struct argp_option options[] = {
 	{"train", KEY_TRAIN, NULL, 0, "Plan a training step (otherwise: inference)", 1},
@@ -17,6 +27,7 @@ static const struct argp_option options[] = {
 	{"instance", KEY_INSTANCE, "FILE.json", 0, "Plan POET's problem in FILE instead of a model", 2},
 	{"ram", KEY_RAM, "BYTES", 0, "Memory for --instance", 2},
 	{"time-ratio", KEY_TIME_RATIO, "R", 0, "Most time for --instance, over that of computing everything once", 2},
+	{"sweep", KEY_SWEEP, "FILE.svg", 0, "Draw energy and time of --instance against memory; points to FILE.csv", 2},
 	{"json", KEY_JSON, NULL, 0, "Print one JSON object on standard output", 3},
 	{0},
 };
@@ -25,8 +36,10 @@ static void check_arguments(struct argp_state *state, const struct plan_argument
 {
 	if (!arguments->model == !arguments->instance)
 		argp_error(state, "give either an ONNX file or --instance FILE.json");
-	if (arguments->instance && !arguments->ram_bytes)
-		argp_error(state, "--instance needs --ram BYTES");
+	if (arguments->instance && !arguments->ram_bytes && !arguments->sweep)
+		argp_error(state, "--instance needs --ram BYTES or --sweep FILE.svg");
+	if (arguments->sweep && !arguments->instance)
+		argp_error(state, "--sweep draws --instance");
 	if (arguments->instance && arguments->timeline)
 		argp_error(state, "--timeline draws plans of models, not of --instance");
 }
@@ -58,6 +71,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_TIMELINE:
 		arguments->timeline = arg;
 		return 0;
+	case KEY_SWEEP:
+		if (strlen(arg) < 5 || strcmp(arg + strlen(arg) - 4, ".svg"))
+			argp_error(state, "--sweep %s: expected a name that ends in .svg", arg);
+		arguments->sweep = arg;
+		return 0;
 	case KEY_JSON:
 		arguments->json = true;
 		return 0;
@@ -86,7 +104,8 @@ static const struct argp argp = {
 	"EXAMPLES\n"
 	"  weft plan lenet.onnx --train --batch 64\n"
 	"  weft plan lenet.onnx --train --batch 64 --device-mem 2M --timeline plan.svg\n"
-	"  weft plan --instance vgg16.json --ram 256K --time-ratio 1.5 --plan-seconds 10 --json\n",
+	"  weft plan --instance vgg16.json --ram 256K --time-ratio 1.5 --plan-seconds 10 --json\n"
+	"  weft plan --instance vgg16.json --sweep front.svg\n",
 	children,
 	NULL,
 	NULL,

@@ -8,6 +8,7 @@
 struct plan_arguments {
 	struct budget_options budget;
 	const char *model, *instance, *timeline;
+	const char *sweep; /* SVG of --instance over all budgets; NULL: none */
 	bool train, json;
 	uint32_t batch;
 	enum weft_optimizer optimizer;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* weft plan --instance: POET's problem from a file. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cjson/cJSON.h>
 
@@ -64,6 +66,48 @@ static void print_table(const struct weft_poet_instance *instance, const struct 
 	printf("  %-12s %s\n", "solver", seconds_format(result->solver_seconds, text));
 }
 
+/* Points of a sweep: enough to see where the front bends. */
+#define SWEEP_POINTS 21
+
+static int write_file(const char *path, const struct weft_poet_instance *instance, const struct weft_poet_point *point,
+		      bool svg)
+{
+	FILE *file = fopen(path, "we");
+	int status;
+
+	if (!file)
+		return command_error("%s: %s", path, strerror(errno));
+	status = svg ? weft_poet_sweep_write_svg(instance, point, SWEEP_POINTS, file)
+		     : weft_poet_sweep_write_csv(point, SWEEP_POINTS, file);
+	if (fclose(file) && !status)
+		return command_error("%s: %s", path, strerror(errno));
+	return status ? command_error("%s: %s", path, weft_error()) : STATUS_DONE;
+}
+
+static int sweep(const struct plan_arguments *arguments, const struct weft_poet_instance *instance,
+		 const struct weft_poet_options *options)
+{
+	struct weft_poet_point point[SWEEP_POINTS];
+	size_t length = strlen(arguments->sweep);
+	char *csv = strdup(arguments->sweep);
+	int status;
+
+	if (!csv)
+		return command_error("out of memory");
+	memcpy(csv + length - 3, "csv", 3);
+	if (weft_poet_sweep(instance, options, SWEEP_POINTS, point))
+		status = command_error("%s", weft_error());
+	else
+		status = write_file(arguments->sweep, instance, point, true);
+	if (!status)
+		status = write_file(csv, instance, point, false);
+	if (!status && !arguments->json)
+		printf("%s: %d budgets drawn in %s, listed in %s\n", instance->name, SWEEP_POINTS, arguments->sweep,
+		       csv);
+	free(csv);
+	return status;
+}
+
 int plan_instance(const struct plan_arguments *arguments)
 {
 	struct weft_poet_options options = {
@@ -78,6 +122,13 @@ int plan_instance(const struct plan_arguments *arguments)
 
 	if (weft_poet_read(arguments->instance, &instance))
 		return command_error("%s", weft_error());
+	if (arguments->sweep) {
+		status = sweep(arguments, instance, &options);
+		if (status || !arguments->ram_bytes) {
+			weft_poet_free(instance);
+			return status;
+		}
+	}
 	if (weft_poet_solve(instance, &options, &result)) {
 		weft_poet_free(instance);
 		return command_error("%s", weft_error());

@@ -190,4 +190,31 @@ int weft_poet_solve(const struct weft_poet_instance *instance, const struct weft
 		    struct weft_poet_result *result);
 void weft_poet_result_clear(struct weft_poet_result *result);
 
+/** One budget of a sweep. */
+struct weft_poet_point {
+	uint64_t ram_bytes;
+	enum weft_poet_status status;
+	double joules, seconds; /* of the schedule, if FEASIBLE */
+	double bound_joules;	/* proven for this budget */
+	uint64_t peak_bytes;
+};
+
+/** Most points of a sweep. */
+#define WEFT_POET_MAX_POINTS 1000u
+
+/**
+ * How much memory does it need?  Solve @points budgets, evenly from the
+ * smallest that one node's operands allow to what keeping everything takes,
+ * each with an equal part of @options->seconds.  What holds for one budget is
+ * used for the others: a schedule fits every larger budget, a bound holds for
+ * every smaller one.  @options->ram_bytes is ignored.
+ */
+int weft_poet_sweep(const struct weft_poet_instance *instance, const struct weft_poet_options *options, uint32_t points,
+		    struct weft_poet_point *point);
+/** The points as comma-separated values with a line of names. */
+int weft_poet_sweep_write_csv(const struct weft_poet_point *point, uint32_t points, FILE *file);
+/** The points as a drawing: energy with its bound, and time, against memory. */
+int weft_poet_sweep_write_svg(const struct weft_poet_instance *instance, const struct weft_poet_point *point,
+			      uint32_t points, FILE *file);
+
 #endif /* WEFT_PLAN_POET_H */
