@@ -8,6 +8,7 @@
 #	make check		every test; the last line counts them
 #	make check-asan		the tests that fit under AddressSanitizer and UBSan
 #	make bench		measurements
+#	make bench-torch	a training step beside PyTorch's
 #	make install		DESTDIR, prefix, libdir
 #	make clean
 
@@ -54,6 +55,10 @@ bench: setup-build setup-bench build
 	@$(MAKE) --no-print-directory build
 	@meson test -C $(BUILD) --benchmark --verbose --num-processes 1
 
+bench-torch: setup-build setup-bench build
+	@/usr/bin/python3 tests/bench/torch/compare.py $(BUILD)/tests/bench/torch/bench-step \
+		$${WEFT_SHARED:-../shared}/models
+
 install: build
 	@meson configure $(BUILD) -Dprefix=$(prefix) $(LIBDIR)
 	@ninja -C $(BUILD) -j $(JOBS)
@@ -62,4 +67,4 @@ install: build
 clean:
 	rm -rf $(BUILD) $(ASAN_BUILD)
 
-.PHONY: all build demo check check-asan bench install clean setup-build setup-test setup-bench
+.PHONY: all build demo check check-asan bench bench-torch install clean setup-build setup-test setup-bench
