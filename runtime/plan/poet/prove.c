@@ -18,6 +18,8 @@
 /* More columns than this are too slow for the LP: fewer active stages then. */
 #define MOST_COLUMNS 100000
 #define COLUMNS_PER_CELL 4
+/* What branch and cut can take on, in free columns per second that is left for it. */
+#define COLUMNS_PER_SECOND 8000
 
 /* Mark every @stride-th stage in which keeping everything would not fit. */
 static uint32_t mark_active(const struct weft_poet_instance *instance, uint64_t ram_bytes, uint32_t stride,
@@ -67,7 +69,7 @@ struct effort {
 	double value;	   /* proven overhead, in units */
 	double until;
 	uint64_t nodes; /* limit of branch and cut */
-	bool infeasible, positions;
+	bool infeasible, positions, branched;
 };
 
 static double time_left(const struct effort *e)
@@ -76,35 +78,48 @@ static double time_left(const struct effort *e)
 }
 
 /* Solve the LP and rule out variables that solutions below @cutoff do not use. */
-static int tighten(struct effort *e, double cutoff)
+static int tighten(struct effort *e, double cutoff, struct poet_lp *lp)
 {
-	struct poet_lp lp;
-	int status = poet_lp_solve(&e->relaxation.program, time_left(e), &lp);
+	int status = poet_lp_solve(&e->relaxation.program, time_left(e), lp);
 
-	if (!status && lp.infeasible) {
+	if (!status && lp->infeasible) {
 		/* With what a cutoff ruled out put aside, nothing is below that cutoff. */
 		if (cutoff < INFINITY)
 			e->value = cutoff > e->value ? cutoff : e->value;
 		else
 			e->infeasible = true;
-	} else if (!status && lp.reduced) {
-		double value = lp.value < cutoff ? lp.value : cutoff;
+	} else if (!status && lp->reduced) {
+		double value = lp->value < cutoff ? lp->value : cutoff;
 
 		e->value = value > e->value ? value : e->value;
 		if (cutoff < INFINITY)
-			poet_lp_fix(&e->relaxation.program, &lp, cutoff);
+			poet_lp_fix(&e->relaxation.program, lp, cutoff);
 	}
-	poet_lp_clear(&lp);
 	return status;
+}
+
+/* Branch and cut looks at its clock between steps that take long on large programs: leave it out there. */
+static bool too_large(const struct effort *e)
+{
+	const struct poet_program *p = &e->relaxation.program;
+	double free_columns = 0;
+
+	for (int column = 0; column < p->columns; column++)
+		free_columns += p->upper[column] > p->lower[column];
+	return free_columns > COLUMNS_PER_SECOND * time_left(e);
 }
 
 /* Branch and cut below @cutoff, with RAM rows at every position if those at the ends of stages are not enough. */
 static int branch(struct effort *e, double cutoff)
 {
+	struct poet_lp lp = {0};
 	int status = 0;
 
 	while (!status && e->value < cutoff && !e->infeasible && time_left(e) > 0.05) {
 		double value = -INFINITY, limit = cutoff < INFINITY ? cutoff : 1e30;
+
+		if (too_large(e))
+			break;
 
 		status = poet_mip_bound(&e->relaxation.program, limit, time_left(e), e->nodes, &value);
 		if (status)
@@ -118,7 +133,8 @@ static int branch(struct effort *e, double cutoff)
 		e->positions = true;
 		status = poet_relaxation_add_positions(&e->relaxation);
 		if (!status)
-			status = tighten(e, cutoff);
+			status = tighten(e, cutoff, &lp);
+		poet_lp_clear(&lp);
 	}
 	return status;
 }
@@ -130,8 +146,10 @@ static int climb(struct effort *e, double gap, const struct weft_poet_instance *
 	double last = gap < 0.02 ? gap : 0.02;
 	int status = poet_relaxation_init(&e->relaxation, instance, options, active, e->unit);
 
+	struct poet_lp lp = {0};
+
 	if (!status)
-		status = tighten(e, e->best);
+		status = tighten(e, INFINITY, &lp);
 	if (!status && e->best == INFINITY)
 		status = branch(e, INFINITY);
 	for (size_t b = 0; !status && e->best < INFINITY && b < sizeof(below) / sizeof(below[0]); b++) {
@@ -141,17 +159,21 @@ static int climb(struct effort *e, double gap, const struct weft_poet_instance *
 			break;
 		if (e->value >= cutoff)
 			continue;
-		/* What a lower cutoff rules out must come back for a higher one. */
-		poet_relaxation_clear(&e->relaxation);
+		/* What a lower cutoff ruled out must come back for a higher one; the LP's answer is the same. */
+		if (e->branched) {
+			poet_relaxation_clear(&e->relaxation);
+			status = poet_relaxation_init(&e->relaxation, instance, options, active, e->unit);
+		}
+		e->branched = true;
 		e->positions = false;
-		status = poet_relaxation_init(&e->relaxation, instance, options, active, e->unit);
-		if (!status)
-			status = tighten(e, cutoff);
+		if (!status && lp.reduced)
+			poet_lp_fix(&e->relaxation.program, &lp, cutoff);
 		if (!status)
 			status = branch(e, cutoff);
 		if (e->value < cutoff)
 			break;
 	}
+	poet_lp_clear(&lp);
 	poet_relaxation_clear(&e->relaxation);
 	return status;
 }

@@ -165,8 +165,9 @@ static int make_segments(struct poet_relaxation *r, const bool *active)
 	r->last = calloc(nodes, sizeof(*r->last));
 	r->base = calloc(nodes + 1, sizeof(*r->base));
 	r->save = calloc(nodes, sizeof(*r->save));
+	r->sizes = calloc(nodes, sizeof(*r->sizes));
 	r->level_column = calloc(nodes, sizeof(*r->level_column));
-	if (!r->segment || !r->segment_of || !r->last || !r->base || !r->save || !r->level_column)
+	if (!r->segment || !r->segment_of || !r->last || !r->base || !r->save || !r->level_column || !r->sizes)
 		return -ENOMEM;
 	for (uint32_t t = 0; t < nodes; t++) {
 		struct poet_segment *before = r->segments ? &r->segment[r->segments - 1] : NULL;
@@ -352,6 +353,8 @@ static bool has_late_reader(const struct poet_relaxation *r, uint32_t t, uint32_
 static void add_ram_row(struct poet_relaxation *r, uint32_t t, uint32_t k)
 {
 	uint32_t s = r->segment_of[t];
+	uint64_t fixed = 0;
+	size_t sizes = 0;
 	struct row row;
 
 	/* Columns of shares first: a row must be written in one go. */
@@ -361,19 +364,26 @@ static void add_ram_row(struct poet_relaxation *r, uint32_t t, uint32_t k)
 		    (i == k || i + 1 == t || has_late_reader(r, t, k, i)))
 			r->level_column[i] = add_level(r, t, k, i);
 	}
-	row = begin_row(&r->program, 1);
+	row = begin_row(&r->program, 0);
 	for (uint32_t i = 0; i <= t; i++) {
-		if (r->last[i] < s)
+		if (r->last[i] < s || (i == t && k < t))
 			continue;
+		if (i <= k && (i == t || reads(r, t, i))) {
+			fixed += r->instance->node[i].bytes; /* there until t is computed */
+			continue;
+		}
+		r->sizes[sizes++] = r->instance->node[i].bytes;
 		if (i > k && i < t)
 			add_present(r, &row, s, i, weight(r, i));
-		else if (i == t ? k == t : reads(r, t, i))
-			row.most -= weight(r, i); /* there until t is computed */
 		else if (r->level_column[i] >= 0)
 			add_cell(&row, r->level_column[i], weight(r, i));
 		else if (i < t)
 			add_through(r, &row, s, i, weight(r, i));
 	}
+	if (fixed > r->ram_bytes)
+		row.most = -1; /* infeasible; weft_poet_solve() has looked for this before */
+	else
+		row.most = (double)poet_largest_sum(r->sizes, sizes, r->ram_bytes - fixed) * r->per_byte;
 	end_row(&row);
 }
 
@@ -397,6 +407,7 @@ int poet_relaxation_init(struct poet_relaxation *r, const struct weft_poet_insta
 {
 	*r = (struct poet_relaxation){.instance = instance,
 				      .joules_unit = joules_unit,
+				      .ram_bytes = options->ram_bytes,
 				      .per_byte = 1 / (double)(options->ram_bytes ? options->ram_bytes : 1)};
 	if (make_segments(r, active) < 0) {
 		poet_relaxation_clear(r);
@@ -453,6 +464,7 @@ void poet_relaxation_clear(struct poet_relaxation *r)
 	free(r->base);
 	free(r->variable);
 	free(r->save);
+	free(r->sizes);
 	free(r->level_column);
 	*r = (struct poet_relaxation){0};
 }

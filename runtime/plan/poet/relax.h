@@ -58,7 +58,9 @@ struct poet_relaxation {
 	struct poet_program program;
 	double joules_unit; /* what cost 1 of the program is in J */
 	double per_byte;    /* RAM rows are in parts of the budget */
-	int *level_column;  /* scratch, per node */
+	uint64_t ram_bytes;
+	uint64_t *sizes;   /* scratch, per node */
+	int *level_column; /* scratch, per node */
 };
 
 /**
@@ -70,6 +72,12 @@ int poet_relaxation_init(struct poet_relaxation *relaxation, const struct weft_p
 /** Add RAM rows at the positions of active stages where the variable RUN is not fixed to 0. -ENOMEM. */
 int poet_relaxation_add_positions(struct poet_relaxation *relaxation);
 void poet_relaxation_clear(struct poet_relaxation *relaxation);
+
+/**
+ * Largest sum of some of @count sizes that is at most @limit; @limit itself where finding it would take too long.
+ * RAM rows need no more room than that.
+ */
+uint64_t poet_largest_sum(const uint64_t *size, size_t count, uint64_t limit);
 
 /** Column of a variable, -1 where there is none. */
 int poet_relaxation_column(const struct poet_relaxation *relaxation, enum poet_variable kind, uint32_t segment,

@@ -27,6 +27,8 @@ struct step {
 };
 
 #define MOST_RUINED 12
+/* Steps from hot to cold. */
+#define CYCLE 6000
 
 struct poet_search {
 	struct poet_state state;
@@ -489,6 +491,39 @@ static void sweep_step(struct poet_search *s)
 	}
 }
 
+/* Go back to the best state found. */
+static void restart(struct poet_search *s)
+{
+	size_t bytes = (size_t)(s->state.nodes + 1) * s->state.words * sizeof(uint64_t);
+
+	memcpy(s->state.keep, s->best_keep, bytes);
+	memcpy(s->state.load, s->best_load, bytes);
+	memset(s->loads, 0, s->state.nodes * sizeof(*s->loads));
+	for (uint32_t t = 0; t < s->state.nodes; t++) {
+		const uint64_t *load = poet_row(&s->state, s->state.load, t);
+
+		for (uint32_t i = 0; i < t; i++)
+			s->loads[i] += poet_bit(load, i);
+		poet_state_update(&s->state, t);
+	}
+	recount(s);
+}
+
+/* Cool from a part of the overhead to almost nothing, over and over, from a different part each time. */
+static void cool(struct poet_search *s)
+{
+	static const double heat[] = {0.01, 0.003, 0.05, 0.02};
+	uint64_t cycle = s->step / CYCLE;
+	double overhead = s->joules, part = (double)(s->step % CYCLE) / CYCLE;
+
+	if (s->best_joules < INFINITY) {
+		overhead = s->best_joules - s->instance->base_joules;
+		if (s->step % CYCLE == 0 && cycle % 2 == 0)
+			restart(s);
+	}
+	s->temperature = fmax(overhead * heat[cycle % 4] * pow(1e-4, part), 1e-300);
+}
+
 /* Found nothing for much longer than it took to find the best. */
 static bool stalled(const struct poet_search *s)
 {
@@ -512,11 +547,7 @@ void poet_search_run(struct poet_search *s, double until, uint64_t steps, double
 		now = steps ? 0 : poet_clock();
 		if (!steps && now >= until)
 			break;
-		/* Cool from 3 % of the overhead to almost nothing, several times over. */
-		s->temperature = (s->best_joules < INFINITY ? s->best_joules - s->instance->base_joules : s->joules) *
-				 0.01 * pow(1e-4, (double)(s->step % 20000) / 20000);
-		if (s->temperature <= 0)
-			s->temperature = 1e-300;
+		cool(s);
 	}
 }
 
