@@ -32,7 +32,11 @@
 #ifndef _UAPI_WEFT_ACCEL_H_
 #define _UAPI_WEFT_ACCEL_H_
 
+#ifdef __KERNEL__
 #include <drm/drm.h>
+#else
+#include <drm.h> /* libdrm's, by its pkg-config file */
+#endif
 #include "../weft_isa.h"
 
 #if defined(__cplusplus)
