@@ -68,3 +68,5 @@ clean:
 	rm -rf $(BUILD) $(ASAN_BUILD)
 
 .PHONY: all build demo check check-asan bench bench-torch install clean setup-build setup-test setup-bench
+
+include tools/vm/vm.mk

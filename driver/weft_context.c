@@ -50,7 +50,7 @@ static void context_release(struct kref *refs)
 {
 	struct weft_context *context = container_of(refs, struct weft_context, refs);
 
-	queue_work(context->wdev->release_wq, &context->release_work);
+	queue_work(weft_release_wq, &context->release_work);
 }
 
 void weft_context_put(struct weft_context *context)

@@ -90,12 +90,9 @@ static void ida_fini(struct drm_device *drm, void *unused)
 	ida_destroy(&to_weft_device(drm)->context_ids);
 }
 
-static void workqueues_fini(struct drm_device *drm, void *unused)
+static void reset_wq_fini(struct drm_device *drm, void *unused)
 {
-	struct weft_device *wdev = to_weft_device(drm);
-
-	destroy_workqueue(wdev->release_wq);
-	destroy_workqueue(wdev->reset_wq);
+	destroy_workqueue(to_weft_device(drm)->reset_wq);
 }
 
 /**
@@ -131,13 +128,8 @@ int weft_device_init(struct weft_device *wdev)
 	wdev->reset_wq = alloc_ordered_workqueue("weft-reset", WQ_MEM_RECLAIM);
 	if (!wdev->reset_wq)
 		return -ENOMEM;
-	wdev->release_wq = alloc_workqueue("weft-release", WQ_UNBOUND, 0);
-	if (!wdev->release_wq) {
-		destroy_workqueue(wdev->reset_wq);
-		return -ENOMEM;
-	}
 	weft_reset_init(wdev);
-	return drmm_add_action_or_reset(drm, workqueues_fini, NULL);
+	return drmm_add_action_or_reset(drm, reset_wq_fini, NULL);
 }
 
 /**

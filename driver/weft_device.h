@@ -121,7 +121,6 @@ struct weft_counts {
  * @queue_ids: queue numbers given out
  * @sched: schedules the jobs of all queues onto the device's slots
  * @reset_wq: runs time-outs and resets, one at a time
- * @release_wq: releases contexts, which waits for the firmware
  * @reset_work: device reset without a job to blame
  * @watchdog: looks for lost interrupts and for the heartbeat while jobs run
  * @heartbeat: last value that @watchdog saw
@@ -148,7 +147,6 @@ struct weft_device {
 	atomic_t queue_ids;
 	struct drm_gpu_scheduler sched;
 	struct workqueue_struct *reset_wq;
-	struct workqueue_struct *release_wq;
 	struct work_struct reset_work;
 	struct delayed_work watchdog;
 	u64 heartbeat;
@@ -190,6 +188,12 @@ int weft_device_init(struct weft_device *wdev);
 void weft_device_fini(struct weft_device *wdev);
 int weft_device_read_info(struct weft_device *wdev);
 void weft_device_die(struct weft_device *wdev);
+
+/*
+ * Releases contexts, which waits for the firmware.  The module's, not the device's: the
+ * last reference to a device may go in it.
+ */
+extern struct workqueue_struct *weft_release_wq;
 
 extern uint weft_job_timeout_ms;
 extern uint weft_command_timeout_ms;

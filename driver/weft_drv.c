@@ -47,6 +47,8 @@ bool weft_null_submission;
 module_param_named(null_submission, weft_null_submission, bool, 0644);
 MODULE_PARM_DESC(null_submission, "Complete jobs without executing them (default false)");
 
+struct workqueue_struct *weft_release_wq;
+
 /* Runs @handler unless the device has gone. */
 static int guarded(struct drm_device *drm, void *data, struct drm_file *file, drm_ioctl_t *handler)
 {
@@ -263,7 +265,7 @@ static void weft_remove(struct pci_dev *pdev)
 	drm_dev_unplug(&wdev->drm);
 	weft_reset_stop(wdev);
 	/* Contexts that are being released wait for nothing any more. */
-	flush_workqueue(wdev->release_wq);
+	flush_workqueue(weft_release_wq);
 	pci_clear_master(pdev);
 	devm_free_irq(&pdev->dev, pci_irq_vector(pdev, WEFT_HW_VECTOR_EVENT), wdev);
 	weft_bo_host_unmap_all(wdev);
@@ -284,7 +286,28 @@ static struct pci_driver weft_pci_driver = {
 	.probe = weft_probe,
 	.remove = weft_remove,
 };
-module_pci_driver(weft_pci_driver);
+
+static int __init weft_init(void)
+{
+	int ret;
+
+	weft_release_wq = alloc_workqueue("weft-release", WQ_UNBOUND, 0);
+	if (!weft_release_wq)
+		return -ENOMEM;
+	ret = pci_register_driver(&weft_pci_driver);
+	if (ret)
+		destroy_workqueue(weft_release_wq);
+	return ret;
+}
+module_init(weft_init);
+
+static void __exit weft_exit(void)
+{
+	pci_unregister_driver(&weft_pci_driver);
+	/* Waits for what is being released. */
+	destroy_workqueue(weft_release_wq);
+}
+module_exit(weft_exit);
 
 MODULE_AUTHOR("The Weft project");
 MODULE_DESCRIPTION("Weft NPU");

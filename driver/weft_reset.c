@@ -74,7 +74,7 @@ static void watchdog_work(struct work_struct *work)
 		if (!firmware_alive(wdev))
 			weft_reset_request(wdev, "the heartbeat has stopped");
 		else if (anything_unanswered(wdev))
-			queue_delayed_work(wdev->release_wq, &wdev->watchdog, WATCHDOG_PERIOD);
+			queue_delayed_work(weft_release_wq, &wdev->watchdog, WATCHDOG_PERIOD);
 	}
 	drm_dev_exit(idx);
 }
@@ -91,7 +91,22 @@ void weft_reset_watch(struct weft_device *wdev)
 		return;
 	/* What was seen long ago says nothing. */
 	WRITE_ONCE(wdev->heartbeat_seen, jiffies);
-	queue_delayed_work(wdev->release_wq, &wdev->watchdog, WATCHDOG_PERIOD);
+	queue_delayed_work(weft_release_wq, &wdev->watchdog, WATCHDOG_PERIOD);
+}
+
+/*
+ * Start the scheduler again.  Stopping it has taken the device's fence from each
+ * pending job, and starting would cancel jobs without one: they are still ours.
+ */
+static void resume(struct weft_device *wdev)
+{
+	struct weft_job *job;
+
+	list_for_each_entry(job, &wdev->sched.pending_list, base.list) {
+		if (!job->base.s_fence->parent)
+			job->base.s_fence->parent = dma_fence_get(job->fence);
+	}
+	weft_sched_start(&wdev->sched);
 }
 
 /* Where does the mailbox hold the job?  The answer is only a hint. */
@@ -135,6 +150,35 @@ static bool made_progress(struct weft_device *wdev, struct weft_job *job)
 	job->seen_started = status.started;
 	job->seen_completed = status.completed;
 	return progress;
+}
+
+/*
+ * The job to blame, among all that the device holds: the one that timed out may only
+ * wait for an engine that another occupies.
+ */
+static struct weft_job *find_stuck(struct weft_device *wdev)
+{
+	struct weft_job *job, *stuck = NULL;
+
+	list_for_each_entry(job, &wdev->sched.pending_list, base.list) {
+		if (!dma_fence_is_signaled(job->fence) && !made_progress(wdev, job) && !stuck)
+			stuck = job;
+	}
+	return stuck;
+}
+
+/* The firmware is silent: whoever was on an engine, the job that timed out rather than another. */
+static struct weft_job *find_running(struct weft_device *wdev, struct weft_job *timed_out)
+{
+	struct weft_job *job;
+
+	if (on_engine(wdev, timed_out))
+		return timed_out;
+	list_for_each_entry(job, &wdev->sched.pending_list, base.list) {
+		if (on_engine(wdev, job))
+			return job;
+	}
+	return NULL;
 }
 
 static bool not_started(struct weft_device *wdev, const struct weft_job *job)
@@ -222,7 +266,7 @@ static void reset_work(struct work_struct *work)
 		weft_coredump(wdev, NULL, "device reset");
 		drm_sched_stop(&wdev->sched, NULL);
 		reset_device(wdev, NULL);
-		weft_sched_start(&wdev->sched);
+		resume(wdev);
 	}
 	drm_dev_exit(idx);
 }
@@ -296,20 +340,22 @@ void weft_reset_timeout(struct weft_device *wdev, struct weft_job *job)
 	if (!drm_dev_enter(&wdev->drm, &idx))
 		goto out;
 	weft_ring_poll(wdev);
-	if (!weft_device_dead(wdev) && !dma_fence_is_signaled(job->fence)) {
+	if (!weft_device_dead(wdev)) {
 		bool alive = firmware_alive(wdev);
+		struct weft_job *blamed = alive ? find_stuck(wdev) : find_running(wdev, job);
 
-		if (!alive || !made_progress(wdev, job)) {
+		if (blamed)
 			drm_err(&wdev->drm, "context %u, queue %u, job %llu: no progress, firmware %s\n",
-				job->queue->context->id, job->queue->hw_id, job->number, alive ? "alive" : "silent");
-			weft_coredump(wdev, job, "job timed out");
-			if (!alive || !stop_context(wdev, job))
-				reset_device(wdev, job);
-		}
+				blamed->queue->context->id, blamed->queue->hw_id, blamed->number,
+				alive ? "alive" : "silent");
+		if (!alive || blamed)
+			weft_coredump(wdev, blamed, "job timed out");
+		if (!alive || (blamed && !stop_context(wdev, blamed)))
+			reset_device(wdev, blamed);
 	}
 	drm_dev_exit(idx);
 out:
-	weft_sched_start(&wdev->sched);
+	resume(wdev);
 }
 
 void weft_reset_init(struct weft_device *wdev)
@@ -330,5 +376,5 @@ void weft_reset_stop(struct weft_device *wdev)
 	cancel_work_sync(&wdev->reset_work);
 	drm_sched_stop(&wdev->sched, NULL);
 	end_all(wdev);
-	weft_sched_start(&wdev->sched);
+	resume(wdev);
 }

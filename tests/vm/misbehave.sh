@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# tests/vm/misbehave.sh KIND, in a guest whose vnpu misbehaves in that way: two
+# training runs beside one another.  What may fail is what the kind says; what
+# does not fail must have the right weights.  BUILD and MODEL name the build tree and the model;
+# WEIGHTS the hash that an undisturbed run gives.
+set -u
+kind=$1
+weft=$BUILD/bin/weft
+out=/tmp/misbehave
+mkdir -p $out
+
+train() {
+	timeout 100 "$weft" train "$MODEL" --data generate:28x28x1,count=1000 --epochs 1 --json --quiet --batch 64 \
+		--device /dev/accel/accel0 >"$out/$1.json" 2>"$out/$1.err"
+	echo $? >"$out/$1.status"
+}
+
+train first &
+train second &
+wait
+good=0 failed=0
+for run in first second; do
+	status=$(cat $out/$run.status)
+	if [ "$status" = 0 ]; then
+		if grep -q "$WEIGHTS" $out/$run.json; then
+			good=$((good + 1))
+		else
+			echo "$kind: $run run finished with wrong weights"
+			exit 1
+		fi
+	elif [ "$status" = 124 ]; then
+		echo "$kind: $run run did not end"
+		exit 1
+	else
+		failed=$((failed + 1))
+		sed "s/^/$kind: $run: /" $out/$run.err
+	fi
+done
+dumps=$(ls -d /sys/class/devcoredump/devcd* 2>/dev/null | wc -l)
+echo "$kind: $good finished, $failed failed, $dumps devcoredumps"
+
+expect() { # good failed least-dumps
+	if [ $good != "$1" ] || [ $failed != "$2" ] || [ "$dumps" -lt "$3" ]; then
+		echo "$kind: expected $1 finished, $2 failed, at least $3 devcoredumps"
+		exit 1
+	fi
+}
+case $kind in
+none | drop-irq | double-irq | late | corrupt-mailbox) expect 2 0 0 ;;
+hang) expect 1 1 0 ;;
+corrupt-event) expect 1 1 1 ;;
+# The whole device is reset: a job of a bystander that had started cannot be done over.
+wedge | freeze | die) [ "$dumps" -ge 1 ] || { echo "$kind: no devcoredump"; exit 1; } ;;
+esac
+# Nothing is left behind.
+sleep 1
+if grep -v ' 0$' /sys/kernel/debug/accel/*/objects; then
+	echo "$kind: objects are left"
+	exit 1
+fi
+rmmod weft || exit 1
