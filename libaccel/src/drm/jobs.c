@@ -189,8 +189,13 @@ static struct accel_job *take_ended(struct drm_device *drm)
 		struct drm_queue *queue = job->queue->data;
 		uint64_t reached = 0;
 
-		/* A queue has one job in the kernel at a time: its last. */
-		if (drmSyncobjQuery(drm->fd, &queue->syncobj, &reached, 1) || reached < queue->submitted)
+		/*
+		 * A queue has one job in the kernel at a time: its last.  A node whose device was
+		 * removed answers no question any more: all its jobs have ended.
+		 */
+		if (drmSyncobjQuery(drm->fd, &queue->syncobj, &reached, 1))
+			drm->device->gone = true;
+		else if (reached < queue->submitted)
 			continue;
 		*link = job->backend_next;
 		return job;
