@@ -4,6 +4,10 @@
  * recomputation, and that the weights are the same.
  *
  *	budgets MODEL.onnx BATCH sgd|adam [steps]
+ *	budgets MODEL.onnx BATCH sgd|adam STEPS PERCENT HOST...
+ *
+ * The second form tries one device budget, in percent of the unconstrained peak,
+ * with each host budget (bytes, or "least"), so that storage takes the rest.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -122,16 +126,100 @@ static void measure(const struct setting *s, struct weft_session *session, struc
 	free(wall);
 }
 
-int main(int argc, char **argv)
+static void report(const char *what, const struct setting *s, struct weft_session *session, struct weft_session *base,
+		   uint64_t device_bytes)
+{
+	const struct weft_plan *plan = weft_session_plan(session), *base_plan = weft_session_plan(base);
+	struct measured of, of_base;
+
+	measure(s, session, base, &of, &of_base);
+	printf("%-10s %7.1f%% %10llu %10llu %7.3f %7.3f %9llu %9llu %7u %6.3f %6.2f %s\n", what,
+	       100.0 * (double)device_bytes / (double)base_plan->peak[WEFT_TIER_DEVICE],
+	       (unsigned long long)plan->peak[WEFT_TIER_DEVICE], (unsigned long long)plan->peak[WEFT_TIER_HOST],
+	       of.wall / of_base.wall, of.cpu / of_base.cpu, (unsigned long long)plan->paged_bytes[WEFT_TIER_HOST],
+	       (unsigned long long)plan->paged_bytes[WEFT_TIER_STORAGE], plan->recomputed,
+	       plan->seconds / base_plan->seconds, plan->solver_seconds,
+	       strcmp(of.hex, of_base.hex) ? "DIFFER" : "same");
+	fflush(stdout);
+}
+
+static const char *storage_dir(void)
+{
+	return getenv("WEFT_BENCH_STORAGE") ? getenv("WEFT_BENCH_STORAGE") : "/tmp";
+}
+
+/* One device budget, several of the host. */
+static void with_hosts(const struct setting *s, const struct weft_session_options *keep, unsigned int percent,
+		       char **hosts)
+{
+	for (; *hosts; hosts++) {
+		struct weft_session_options options = *keep;
+		bool least = !strcmp(*hosts, "least");
+		struct weft_session_refusal refusal;
+		struct weft_session *session, *base;
+
+		open_session(s, keep, &base, &refusal);
+		options.policy = WEFT_POLICY_AUTO;
+		options.device_bytes = weft_session_plan(base)->peak[WEFT_TIER_DEVICE] * percent / 100;
+		options.host_bytes = least ? 4096 : strtoull(*hosts, NULL, 0);
+		options.storage_bytes = UINT64_MAX;
+		options.storage_dir = storage_dir();
+		if (open_session(s, &options, &session, &refusal)) {
+			options.host_bytes = refusal.least_host_bytes;
+			if (!least || !refusal.least_host_bytes || open_session(s, &options, &session, &refusal)) {
+				printf("%-10s refused: %s\n", *hosts, weft_error());
+				weft_session_free(base);
+				continue;
+			}
+		}
+		report(*hosts, s, session, base, options.device_bytes);
+		weft_session_free(session);
+		weft_session_free(base);
+	}
+}
+
+static void with_policies(const struct setting *s, const struct weft_session_options *keep)
 {
 	static const char *const names[] = {"auto", "keep", "recompute", "host", "storage"};
 	static const unsigned int shares[] = {100, 70, 50, 40, 30, 20, 0};
-	struct setting s = {.steps = argc > 4 ? (unsigned int)atoi(argv[4]) : 10};
-	struct weft_session_options keep = {.device_bytes = UINT64_MAX, .host_bytes = UINT64_MAX};
-	uint64_t peak;
 
-	if (argc < 4)
-		return fprintf(stderr, "usage: %s MODEL.onnx BATCH sgd|adam [steps]\n", argv[0]), 2;
+	for (int policy = 0; policy < 5; policy++) {
+		struct weft_session_options options = *keep;
+
+		options.policy = policy;
+		options.storage_bytes = policy == WEFT_POLICY_STORAGE ? UINT64_MAX : 0;
+		options.storage_dir = storage_dir();
+		for (unsigned int i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+			struct weft_session_refusal refusal;
+			struct weft_session *session, *base;
+			uint64_t peak;
+
+			open_session(s, keep, &base, &refusal);
+			peak = weft_session_plan(base)->peak[WEFT_TIER_DEVICE];
+			options.device_bytes = shares[i] ? peak * shares[i] / 100 : 4096;
+			if (open_session(s, &options, &session, &refusal)) {
+				options.device_bytes = refusal.least_device_bytes;
+				if (shares[i] || !refusal.least_device_bytes ||
+				    open_session(s, &options, &session, &refusal)) {
+					weft_session_free(base);
+					continue;
+				}
+			}
+			report(names[policy], s, session, base, options.device_bytes);
+			weft_session_free(session);
+			weft_session_free(base);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct setting s = {.steps = argc > 4 ? (unsigned int)atoi(argv[4]) : 10};
+	struct weft_session_options keep = {
+		.device_bytes = UINT64_MAX, .host_bytes = UINT64_MAX, .policy = WEFT_POLICY_KEEP};
+
+	if (argc < 4 || argc == 6 || !s.steps)
+		return fprintf(stderr, "usage: %s MODEL.onnx BATCH sgd|adam [STEPS [PERCENT HOST...]]\n", argv[0]), 2;
 	s.graph = (struct weft_graph_options){
 		.batch = (uint32_t)atoi(argv[2]),
 		.training = true,
@@ -142,53 +230,12 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "%s\n", accel_error()), 1;
 	if (weft_model_load(argv[1], &s.model))
 		return fprintf(stderr, "%s\n", weft_error()), 1;
-	printf("%-10s %8s %10s %10s %7s %7s %9s %9s %7s %6s %6s %s\n", "policy", "budget", "device", "host", "time",
-	       "cpu", "paged", "stored", "recomp", "pred", "plan s", "weights");
-	keep.policy = WEFT_POLICY_KEEP;
-	for (int policy = 0; policy < 5; policy++) {
-		struct weft_session_options options = keep;
-
-		options.policy = policy;
-		options.storage_bytes = policy == WEFT_POLICY_STORAGE ? UINT64_MAX : 0;
-		options.storage_dir = getenv("WEFT_BENCH_STORAGE") ? getenv("WEFT_BENCH_STORAGE") : "/tmp";
-		for (unsigned int i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
-			struct weft_session_refusal refusal;
-			struct weft_session *session, *base;
-			struct measured of, of_base;
-			const struct weft_plan *plan, *base_plan;
-			uint64_t least = 0;
-
-			open_session(&s, &keep, &base, &refusal);
-			base_plan = weft_session_plan(base);
-			peak = base_plan->peak[WEFT_TIER_DEVICE];
-			options.device_bytes = shares[i] ? peak * shares[i] / 100 : 4096;
-			if (open_session(&s, &options, &session, &refusal)) {
-				least = refusal.least_device_bytes;
-				if (shares[i] || !least) {
-					weft_session_free(base);
-					continue;
-				}
-				options.device_bytes = least;
-				open_session(&s, &options, &session, &refusal);
-			}
-			plan = weft_session_plan(session);
-			measure(&s, session, base, &of, &of_base);
-			printf("%-10s %7.1f%% %10llu %10llu %7.3f %7.3f %9llu %9llu %7u %6.3f %6.2f %s\n",
-			       names[policy], 100.0 * (double)options.device_bytes / (double)peak,
-			       (unsigned long long)plan->peak[WEFT_TIER_DEVICE],
-			       (unsigned long long)plan->peak[WEFT_TIER_HOST], of.wall / of_base.wall,
-			       of.cpu / of_base.cpu, (unsigned long long)plan->paged_bytes[WEFT_TIER_HOST],
-			       (unsigned long long)plan->paged_bytes[WEFT_TIER_STORAGE], plan->recomputed,
-			       plan->seconds / base_plan->seconds, plan->solver_seconds,
-			       strcmp(of.hex, of_base.hex) ? "DIFFER" : "same");
-			if (policy == 0 && !i)
-				printf("# unconstrained: %.3f ms a step, %.3f ms of CPU, predicted %.3f ms\n",
-				       1e3 * of_base.wall, 1e3 * of_base.cpu, 1e3 * base_plan->seconds);
-			fflush(stdout);
-			weft_session_free(session);
-			weft_session_free(base);
-		}
-	}
+	printf("%-10s %8s %10s %10s %7s %7s %9s %9s %7s %6s %6s %s\n", argc > 5 ? "host" : "policy", "budget", "device",
+	       "host", "time", "cpu", "paged", "stored", "recomp", "pred", "plan s", "weights");
+	if (argc > 5)
+		with_hosts(&s, &keep, (unsigned int)atoi(argv[5]), argv + 6);
+	else
+		with_policies(&s, &keep);
 	weft_model_free(s.model);
 	accel_device_unref(s.device);
 	return 0;
