@@ -61,7 +61,10 @@ int weft_session_collect(struct weft_session *session)
 	size_t most = session->plan->actions + 16 + stamps;
 	struct accel_trace_record record[64];
 	size_t count;
+	int result = weft_executor_drain(session->executor);
 
+	if (result)
+		return result;
 	if (session->event_room < most) {
 		struct weft_event *event = realloc(session->event, most * sizeof(*event));
 

@@ -34,7 +34,9 @@ struct weft_executor {
 	uint64_t *host_offset; /* per value: of its copy in the host tier at the end of a step */
 	struct weft_program program;
 	struct weft_storage *storage;
-	uint8_t *io_state;
+	uint8_t *io_state; /* of this step */
+	bool *carried;	   /* per transfer: a store that the step before left under way */
+	uint32_t moving;   /* transfers under way, carried ones included */
 	struct weft_io_stamp *stamp;
 	bool broken;
 	uint64_t steps;
@@ -44,10 +46,9 @@ struct weft_executor {
 struct run {
 	struct weft_executor *x;
 	uint32_t submitted, completed; /* segments */
-	uint32_t done;		       /* transfers */
+	uint32_t begun, held;	       /* transfers of this step; those under way that it must wait for */
 	uint32_t first;		       /* transfer not yet done */
-	uint32_t moving;
-	uint64_t base; /* queue's point before the step */
+	uint64_t base;		       /* queue's point before the step */
 	bool watching;
 	int error;
 	char sentence[1024];
@@ -142,8 +143,9 @@ int weft_executor_new(struct accel_device *device, const struct weft_graph *grap
 		result = open_storage(x, storage_dir);
 	if (!result) {
 		x->io_state = calloc(x->program.ios + 1, sizeof(*x->io_state));
+		x->carried = calloc(x->program.ios + 1, sizeof(*x->carried));
 		x->stamp = calloc(x->program.ios + 1, sizeof(*x->stamp));
-		if (!x->io_state || !x->stamp)
+		if (!x->io_state || !x->carried || !x->stamp)
 			result = weft_fail(ENOMEM, "no memory for the executor");
 	}
 	if (result) {
@@ -168,6 +170,7 @@ void weft_executor_free(struct weft_executor *x)
 	accel_device_unref(x->device);
 	free(x->host_offset);
 	free(x->io_state);
+	free(x->carried);
 	free(x->stamp);
 	free(x);
 }
@@ -237,12 +240,24 @@ static void note_error(struct run *run, int error)
 	strncpy(run->sentence, weft_error(), sizeof(run->sentence) - 1);
 }
 
-static bool befores_done(const struct run *run, uint32_t first, uint32_t count, const uint32_t *list)
+static bool have_ended(const struct weft_executor *x, const struct weft_io_set *set)
 {
-	for (uint32_t i = 0; i < count; i++)
-		if (run->x->io_state[list[first + i]] != IO_DONE)
+	const uint32_t *list = x->program.list + set->first;
+
+	for (uint32_t i = 0; i < set->count; i++)
+		if (x->io_state[list[i]] != IO_DONE)
 			return false;
 	return true;
+}
+
+static bool are_carried(const struct weft_executor *x, const struct weft_io_set *set)
+{
+	const uint32_t *list = x->program.list + set->first;
+
+	for (uint32_t i = 0; i < set->count; i++)
+		if (x->carried[list[i]])
+			return true;
+	return false;
 }
 
 static int begin_transfers(struct run *run)
@@ -253,15 +268,15 @@ static int begin_transfers(struct run *run)
 	while (run->first < program->ios && x->io_state[run->first] == IO_DONE)
 		run->first++;
 	/* One place is for the queue's descriptor. */
-	for (uint32_t i = run->first; i < program->ios && run->moving + 1 < DEPTH; i++) {
+	for (uint32_t i = run->first; i < program->ios && x->moving + 1 < DEPTH; i++) {
 		const struct weft_io *io = &program->io[i];
 		void *memory = x->host + io->host;
 		int result;
 
 		if (x->io_state[i] != IO_WAITING)
 			continue;
-		if ((io->segment != WEFT_NO_SEGMENT && io->segment >= run->completed) ||
-		    !befores_done(run, io->first_before, io->befores, program->before))
+		if ((io->segment != WEFT_NO_SEGMENT && io->segment >= run->completed) || !have_ended(x, &io->befores) ||
+		    are_carried(x, &io->carried))
 			continue;
 		x->stamp[i] = (struct weft_io_stamp){.action = io->action, .start_ns = now_ns()};
 		result = io->write ? weft_storage_write(x->storage, io->value, io->storage, memory, io->bytes, i)
@@ -269,7 +284,9 @@ static int begin_transfers(struct run *run)
 		if (result)
 			return result;
 		x->io_state[i] = IO_MOVING;
-		run->moving++;
+		x->moving++;
+		run->begun++;
+		run->held += io->held;
 	}
 	return 0;
 }
@@ -283,7 +300,7 @@ static int submit_segments(struct run *run)
 		const struct weft_segment *segment = &program->segment[run->submitted];
 		int result;
 
-		if (!befores_done(run, segment->first_gate, segment->gates, program->gate))
+		if (!have_ended(x, &segment->gates) || are_carried(x, &segment->carried))
 			return 0;
 		result = accel_queue_submit(x->queue, segment->stream, NULL, NULL);
 		if (result)
@@ -307,6 +324,23 @@ static int collect_segments(struct run *run)
 	return result;
 }
 
+/* The transfer @tag has ended with @result, which gets the step and the value in its sentence. */
+static int end_transfer(struct weft_executor *x, uint64_t tag, int result)
+{
+	bool carried = x->carried[tag];
+
+	x->stamp[tag].end_ns = now_ns();
+	x->moving--;
+	if (carried)
+		x->carried[tag] = false;
+	else
+		x->io_state[tag] = IO_DONE;
+	if (!result)
+		return 0;
+	return weft_fail_in(result, "step %llu, value '%s'", (unsigned long long)x->steps - carried,
+			    x->graph->value[x->program.io[tag].value].name);
+}
+
 /* Wait for one thing to end. */
 static int wait_for_one(struct run *run)
 {
@@ -327,18 +361,20 @@ static int wait_for_one(struct run *run)
 		(void)!read(accel_queue_fd(x->queue), &count, sizeof(count));
 		return collect_segments(run);
 	}
-	if (tag < x->program.ios) {
-		const struct weft_io *io = &x->program.io[tag];
+	if (tag >= x->program.ios)
+		return result;
+	if (!x->carried[tag] && x->program.io[tag].held)
+		run->held--;
+	return end_transfer(x, tag, result);
+}
 
-		x->io_state[tag] = IO_DONE;
-		x->stamp[tag].end_ns = now_ns();
-		run->moving--;
-		run->done++;
-		if (result)
-			weft_fail_in(result, "step %llu, value '%s'", (unsigned long long)x->steps,
-				     x->graph->value[io->value].name);
-	}
-	return result;
+/* Stores that nothing of this step waits for go on during the next one. */
+static int carry(struct weft_executor *x)
+{
+	for (uint32_t i = 0; i < x->program.ios; i++)
+		if (x->io_state[i] == IO_MOVING)
+			x->carried[i] = true;
+	return weft_storage_submit(x->storage);
 }
 
 static int step_with_storage(struct run *run)
@@ -348,7 +384,6 @@ static int step_with_storage(struct run *run)
 
 	memset(x->io_state, IO_WAITING, program->ios);
 	for (;;) {
-		bool ended = run->completed == run->submitted && !run->moving;
 		int result = 0;
 
 		if (!run->error)
@@ -357,16 +392,41 @@ static int step_with_storage(struct run *run)
 			result = submit_segments(run);
 		if (result)
 			note_error(run, result);
-		/* After an error only what is under way is waited for. */
-		ended = run->completed == run->submitted && !run->moving;
-		if (ended && (run->error || (run->submitted == program->segments && run->done == program->ios)))
-			return 0;
-		if (ended)
-			return weft_fail(EINVAL, "the program waits for itself");
+		if (run->completed == run->submitted) {
+			if (!run->error && run->submitted == program->segments && run->begun == program->ios &&
+			    !run->held)
+				return carry(x);
+			/* After an error only what is under way is waited for. */
+			if (!x->moving)
+				return run->error ? 0 : weft_fail(EINVAL, "the program waits for itself");
+		}
 		result = wait_for_one(run);
 		if (result)
 			note_error(run, result);
 	}
+}
+
+int weft_executor_drain(struct weft_executor *x)
+{
+	char sentence[1024];
+	int error = 0;
+
+	while (x->moving) {
+		uint64_t tag;
+		int result = weft_storage_wait(x->storage, &tag);
+
+		if (tag >= x->program.ios)
+			return result ? result : weft_fail(EINVAL, "a transfer ended that nobody had begun");
+		result = end_transfer(x, tag, result);
+		if (!result || error)
+			continue;
+		error = result;
+		snprintf(sentence, sizeof(sentence), "%s", weft_error());
+	}
+	if (!error)
+		return 0;
+	x->broken = true;
+	return weft_fail(-error, "%s", sentence);
 }
 
 static int step_in_memory(struct run *run)
@@ -405,6 +465,7 @@ int weft_executor_mend(struct weft_executor *x)
 
 	if (!accel_context_fault(x->context, &fault) && fault.reason && accel_context_recover(x->context))
 		return weft_fail(EIO, "%s", accel_error());
+	/* Writing the values has waited for all transfers. */
 	x->broken = false;
 	return 0;
 }
@@ -472,7 +533,7 @@ static int bounce_storage(struct weft_executor *x, bool write, uint64_t offset, 
 	return result ? result : weft_storage_wait(x->storage, &tag);
 }
 
-/* Move a value between @data and its home, a piece at a time.  A watch left by a step is not in the way: steps end all.
+/* Move a value between @data and its home, a piece at a time.  No transfer is under way, and no watch: steps end those.
  */
 static int move(struct weft_executor *x, weft_id value, char *out, const char *in)
 {
@@ -519,6 +580,10 @@ static int move(struct weft_executor *x, weft_id value, char *out, const char *i
 
 int weft_executor_read(struct weft_executor *x, weft_id value, void *data)
 {
+	int result = weft_executor_drain(x);
+
+	if (result)
+		return result;
 	if (x->plan->home[value].tier == WEFT_TIER_HOST) {
 		memcpy(data, x->host + x->plan->home[value].offset, x->graph->value[value].bytes);
 		return 0;
@@ -528,6 +593,10 @@ int weft_executor_read(struct weft_executor *x, weft_id value, void *data)
 
 int weft_executor_write(struct weft_executor *x, weft_id value, const void *data)
 {
+	int result = weft_executor_drain(x);
+
+	if (result)
+		return result;
 	if (x->plan->home[value].tier == WEFT_TIER_HOST) {
 		memcpy(x->host + x->plan->home[value].offset, data, x->graph->value[value].bytes);
 		return 0;

@@ -3,11 +3,15 @@
  * The executor: carries out a plan on a device, step after step.
  *
  * The plan becomes command streams once.  Without storage it is one stream.
- * With storage it is cut into segments where a command depends on a transfer
- * with storage that the plan lists after the segment's beginning: a segment is
- * submitted when the transfers that it needs have ended, and a transfer begins
- * when the segments that it needs have.  Within a segment, engines wait for one
- * another by semaphores, derived from the memory ranges that actions touch.
+ * With storage it is cut into segments before a command that waits for a
+ * transfer, and after one that a transfer waits for: a segment is submitted when
+ * the transfers that it needs have ended, and a transfer begins when the segments
+ * that it needs have.  Within a segment, engines wait for one another by
+ * semaphores, derived from the memory ranges that actions touch.
+ *
+ * A step ends when its commands and its loads have; stores may go on while the
+ * caller prepares the next step and during it, where only what touches the same
+ * ranges waits for them.
  *
  * Belongs to one thread at a time.
  */
@@ -38,11 +42,18 @@ int weft_executor_step(struct weft_executor *executor);
 int weft_executor_mend(struct weft_executor *executor);
 bool weft_executor_broken(const struct weft_executor *executor);
 
+/**
+ * Wait for the stores that the last step left under way.  -EIO: one has failed;
+ * steps then fail too, until weft_executor_mend().  Implied by
+ * weft_executor_read() and weft_executor_write().
+ */
+int weft_executor_drain(struct weft_executor *executor);
+
 /** Between steps: copy a persistent base value, in its layout, out of or into its home. */
 int weft_executor_read(struct weft_executor *executor, weft_id value, void *data);
 int weft_executor_write(struct weft_executor *executor, weft_id value, const void *data);
 
-/** Stamps of the last step's transfers with storage, by plan action. */
+/** Stamps of the last step's transfers with storage, by plan action; complete after weft_executor_drain(). */
 struct weft_io_stamp {
 	uint32_t action;
 	uint64_t start_ns, end_ns;

@@ -13,7 +13,7 @@
 /* Where an action went. */
 struct spot {
 	bool io;
-	uint32_t segment; /* device action: its segment; transfer: the segment being built when it was listed */
+	uint32_t segment; /* device action: its segment */
 	uint32_t engine;
 	uint32_t count; /* device action: position on its engine in the segment, from 1; transfer: its index */
 };
@@ -32,7 +32,10 @@ struct builder {
 	uint32_t *transfer; /* indices of transfers */
 	uint32_t transfers, transfer_room;
 	uint32_t segment; /* latest segment, or WEFT_NO_SEGMENT */
-	bool failed;	  /* out of memory in a callback */
+	bool cut;	  /* a transfer waits for the present segment: let it end */
+	bool *gated;	  /* per transfer: a segment waits for it, and so do all later ones */
+	uint32_t gated_room;
+	bool failed; /* out of memory in a callback */
 };
 
 static int grow(void *array, uint32_t used, uint32_t *room, size_t size)
@@ -59,12 +62,15 @@ static int begin_segment(struct builder *b)
 	if (result)
 		return result;
 	segment = &program->segment[program->segments];
-	*segment = (struct weft_segment){.first_gate = program->gates};
+	*segment = (struct weft_segment){.stream = NULL};
 	result = accel_stream_new(b->context, &segment->stream);
 	if (result)
 		return weft_fail(-result, "%s", accel_error());
 	program->segments++;
 	memset(b->count, 0, sizeof(b->count));
+	/* What came before in this stream is over when the new one starts. */
+	memset(b->wait, 0, sizeof(b->wait));
+	b->cut = false;
 	return 0;
 }
 
@@ -73,19 +79,29 @@ static uint32_t present(const struct builder *b)
 	return b->program->segments - 1;
 }
 
+static bool segment_is_empty(const struct builder *b)
+{
+	return !b->count[WEFT_ENGINE_COMPUTE] && !b->count[WEFT_ENGINE_DMA_IN] && !b->count[WEFT_ENGINE_DMA_OUT];
+}
+
+static void meet_transfer(struct builder *b, uint32_t io)
+{
+	for (uint32_t i = 0; i < b->transfers; i++)
+		if (b->transfer[i] == io)
+			return;
+	if (grow(&b->transfer, b->transfers, &b->transfer_room, sizeof(*b->transfer)))
+		b->failed = true;
+	else
+		b->transfer[b->transfers++] = io;
+}
+
 static void meet(void *user, uint32_t earlier)
 {
 	struct builder *b = user;
 	const struct spot *spot = &b->spot[earlier];
 
 	if (spot->io) {
-		for (uint32_t i = 0; i < b->transfers; i++)
-			if (b->transfer[i] == spot->count)
-				return;
-		if (grow(&b->transfer, b->transfers, &b->transfer_room, sizeof(*b->transfer)))
-			b->failed = true;
-		else
-			b->transfer[b->transfers++] = spot->count;
+		meet_transfer(b, spot->count);
 		return;
 	}
 	if (b->segment == WEFT_NO_SEGMENT || spot->segment > b->segment)
@@ -104,6 +120,20 @@ static int collect(struct builder *b, const struct weft_walk *walk)
 	return b->failed ? -ENOMEM : 0;
 }
 
+/* Append to the end of @set, which must be the last in the list. */
+static int add_to_set(struct weft_program *program, struct weft_io_set *set, uint32_t io)
+{
+	int result = grow(&program->list, program->listed, &program->list_room, sizeof(*program->list));
+
+	if (result)
+		return result;
+	if (!set->count)
+		set->first = program->listed;
+	program->list[program->listed++] = io;
+	set->count++;
+	return 0;
+}
+
 static int add_transfer(struct builder *b, const struct weft_action *action, const struct weft_walk *walk)
 {
 	struct weft_program *program = b->program;
@@ -111,8 +141,11 @@ static int add_transfer(struct builder *b, const struct weft_action *action, con
 	struct weft_io *io;
 	int result = grow(&program->io, program->ios, &program->io_room, sizeof(*program->io));
 
+	if (!result)
+		result = grow(&b->gated, program->ios, &b->gated_room, sizeof(*b->gated));
 	if (result)
 		return result;
+	b->gated[program->ios] = false;
 	io = &program->io[program->ios];
 	*io = (struct weft_io){
 		.action = walk->next - 1,
@@ -122,51 +155,38 @@ static int add_transfer(struct builder *b, const struct weft_action *action, con
 		.storage = write ? walk->to : walk->from,
 		.bytes = walk->bytes,
 		.segment = b->segment,
-		.first_before = program->befores,
-		.befores = b->transfers,
+		.held = !write,
 	};
-	for (uint32_t i = 0; i < b->transfers; i++) {
-		result = grow(&program->before, program->befores, &program->before_room, sizeof(*program->before));
-		if (result)
-			return result;
-		program->before[program->befores++] = b->transfer[i];
-	}
-	b->spot[io->action] = (struct spot){.io = true, .segment = present(b), .count = program->ios++};
-	return 0;
+	for (uint32_t i = 0; !result && i < b->transfers; i++)
+		result = add_to_set(program, &io->befores, b->transfer[i]);
+	if (b->segment == present(b))
+		b->cut = true;
+	b->spot[io->action] = (struct spot){.io = true, .count = program->ios++};
+	return result;
 }
 
-/* The transfers that the command needs: those listed since the segment began need a new one. */
+/*
+ * The transfers that the command needs.  What has been listed before it does not
+ * need them, so it gets a stream of its own.
+ */
 static int add_gates(struct builder *b)
 {
 	struct weft_program *program = b->program;
-	struct weft_segment *segment;
-	int result;
+	int result = 0;
 
-	for (uint32_t i = 0; i < b->transfers; i++) {
-		if (b->spot[program->io[b->transfer[i]].action].segment == present(b)) {
-			result = begin_segment(b);
-			if (result)
-				return result;
-			/* What came before in this stream is over when the new one starts. */
-			memset(b->wait, 0, sizeof(b->wait));
-			break;
-		}
-	}
-	segment = &program->segment[present(b)];
-	for (uint32_t i = 0; i < b->transfers; i++) {
-		bool known = false;
-
-		for (uint32_t g = 0; g < program->gates && !known; g++)
-			known = program->gate[g] == b->transfer[i];
-		if (known)
+	for (uint32_t i = 0; !result && i < b->transfers; i++)
+		if (!b->gated[b->transfer[i]])
+			b->cut = true;
+	if (b->cut && !segment_is_empty(b))
+		result = begin_segment(b);
+	b->cut = false;
+	for (uint32_t i = 0; !result && i < b->transfers; i++) {
+		if (b->gated[b->transfer[i]])
 			continue;
-		result = grow(&program->gate, program->gates, &program->gate_room, sizeof(*program->gate));
-		if (result)
-			return result;
-		program->gate[program->gates++] = b->transfer[i];
-		segment->gates++;
+		b->gated[b->transfer[i]] = true;
+		result = add_to_set(program, &program->segment[present(b)].gates, b->transfer[i]);
 	}
-	return 0;
+	return result;
 }
 
 /* Semaphore e counts the commands of engine e that have completed. */
@@ -251,6 +271,98 @@ static int add_command(struct builder *b, const struct weft_action *action, cons
 				&command.header);
 }
 
+/* A store of the step before that the action at hand conflicts with. */
+static void meet_carried(void *user, uint32_t earlier)
+{
+	struct builder *b = user;
+	uint32_t actions = b->plan->actions;
+
+	if (earlier < actions && b->spot[earlier].io && !b->program->io[b->spot[earlier].count].held)
+		meet_transfer(b, b->spot[earlier].count);
+}
+
+/*
+ * Stores that a step leaves under way: go through the plan once more, as the step
+ * that follows, and see what touches the same ranges.
+ */
+static int add_carried(struct builder *b)
+{
+	struct weft_program *program = b->program;
+	const struct weft_action *action;
+	struct weft_walk walk;
+	int result = weft_walk_begin(&walk, b->plan, b->graph);
+
+	memset(b->gated, 0, program->ios * sizeof(*b->gated));
+	while (!result && (action = weft_walk_next(&walk))) {
+		const struct spot *spot = &b->spot[walk.next - 1];
+
+		if (action->kind == WEFT_ACTION_DROP)
+			continue;
+		b->transfers = 0;
+		for (unsigned int i = 0; i < walk.accesses; i++)
+			weft_hazards_visit(b->hazards, &walk.access[i], meet_carried, b);
+		if (b->failed)
+			result = -ENOMEM;
+		for (uint32_t i = 0; !result && i < b->transfers; i++) {
+			uint32_t io = b->transfer[i];
+
+			if (spot->io) {
+				result = add_to_set(program, &program->io[spot->count].carried, io);
+			} else if (!b->gated[io]) {
+				b->gated[io] = true;
+				result = add_to_set(program, &program->segment[spot->segment].carried, io);
+			}
+		}
+		for (unsigned int i = 0; !result && i < walk.accesses; i++)
+			result = weft_hazards_record(b->hazards, &walk.access[i], b->plan->actions + walk.next - 1);
+	}
+	weft_walk_end(&walk);
+	return result;
+}
+
+/* The application fills its inputs between steps: what reads them must have ended. */
+static void hold_inputs(struct builder *b)
+{
+	for (uint32_t i = 0; i < b->program->ios; i++) {
+		struct weft_io *io = &b->program->io[i];
+		uint64_t end = io->host + weft_whole_blocks(io->bytes);
+
+		for (weft_id v = 0; v < b->graph->values; v++) {
+			const struct weft_value *value = &b->graph->value[v];
+			uint64_t home = b->plan->home[v].offset;
+
+			if (value->base == v && (value->kind == WEFT_VALUE_INPUT || value->kind == WEFT_VALUE_STEP) &&
+			    io->host < home + value->bytes && home < end)
+				io->held = true;
+		}
+	}
+}
+
+static int build_actions(struct builder *b)
+{
+	const struct weft_action *action;
+	struct weft_walk walk;
+	int result = weft_walk_begin(&walk, b->plan, b->graph);
+
+	if (!result)
+		result = begin_segment(b);
+	while (!result && (action = weft_walk_next(&walk))) {
+		if (action->kind == WEFT_ACTION_DROP)
+			continue;
+		result = collect(b, &walk);
+		if (result)
+			break;
+		if (action->kind == WEFT_ACTION_STORE || action->kind == WEFT_ACTION_LOAD)
+			result = add_transfer(b, action, &walk);
+		else
+			result = add_command(b, action, &walk);
+		for (unsigned int i = 0; !result && i < walk.accesses; i++)
+			result = weft_hazards_record(b->hazards, &walk.access[i], walk.next - 1);
+	}
+	weft_walk_end(&walk);
+	return result;
+}
+
 int weft_program_build(struct weft_program *program, struct accel_context *context, const struct weft_graph *graph,
 		       const struct weft_plan *plan, uint64_t device, uint64_t host)
 {
@@ -264,33 +376,21 @@ int weft_program_build(struct weft_program *program, struct accel_context *conte
 		.hazards = weft_hazards_new(),
 		.spot = calloc(plan->actions + 1, sizeof(*b.spot)),
 	};
-	const struct weft_action *action;
-	struct weft_walk walk;
-	int result;
+	int result = 0;
 
 	memset(program, 0, sizeof(*program));
-	result = weft_walk_begin(&walk, plan, graph);
-	if (!result && (!b.hazards || !b.spot))
+	if (!b.hazards || !b.spot)
 		result = weft_fail(ENOMEM, "no memory for the executor's program");
 	if (!result)
-		result = begin_segment(&b);
-	while (!result && (action = weft_walk_next(&walk))) {
-		if (action->kind == WEFT_ACTION_DROP)
-			continue;
-		result = collect(&b, &walk);
-		if (result)
-			break;
-		if (action->kind == WEFT_ACTION_STORE || action->kind == WEFT_ACTION_LOAD)
-			result = add_transfer(&b, action, &walk);
-		else
-			result = add_command(&b, action, &walk);
-		for (unsigned int i = 0; !result && i < walk.accesses; i++)
-			result = weft_hazards_record(b.hazards, &walk.access[i], walk.next - 1);
+		result = build_actions(&b);
+	if (!result && program->ios) {
+		hold_inputs(&b);
+		result = add_carried(&b);
 	}
-	weft_walk_end(&walk);
 	weft_hazards_free(b.hazards);
 	free(b.spot);
 	free(b.transfer);
+	free(b.gated);
 	if (result)
 		weft_program_clear(program);
 	return result;
@@ -302,7 +402,6 @@ void weft_program_clear(struct weft_program *program)
 		accel_stream_unref(program->segment[i].stream);
 	free(program->segment);
 	free(program->io);
-	free(program->gate);
-	free(program->before);
+	free(program->list);
 	memset(program, 0, sizeof(*program));
 }

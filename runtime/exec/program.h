@@ -9,10 +9,18 @@
 
 #define WEFT_NO_SEGMENT UINT32_MAX
 
-/** A command stream, and the transfers that must have ended before it starts. */
+/** Transfers, as a part of weft_program.list. */
+struct weft_io_set {
+	uint32_t first, count;
+};
+
+/**
+ * A command stream, and the transfers that must have ended before it starts:
+ * those of the same step, and stores of the step before that it had left under way.
+ */
 struct weft_segment {
 	struct accel_stream *stream;
-	uint32_t first_gate, gates; /* in weft_program.gate */
+	struct weft_io_set gates, carried;
 };
 
 /** A transfer between host arena and page file. */
@@ -21,8 +29,10 @@ struct weft_io {
 	bool write;
 	weft_id value;
 	uint64_t host, storage, bytes;
-	uint32_t segment;		/* that must have ended before, or WEFT_NO_SEGMENT */
-	uint32_t first_before, befores; /* in weft_program.before: transfers that must have ended before */
+	uint32_t segment; /* that must have ended before, or WEFT_NO_SEGMENT */
+	/* Transfers that must have ended before: of the same step, and stores of the step before. */
+	struct weft_io_set befores, carried;
+	bool held; /* must have ended when the step ends; others may go on during the next one */
 };
 
 struct weft_program {
@@ -30,8 +40,7 @@ struct weft_program {
 	uint32_t segments, segment_room;
 	struct weft_io *io;
 	uint32_t ios, io_room;
-	uint32_t *gate, gates, gate_room;
-	uint32_t *before, befores, before_room;
+	uint32_t *list, listed, list_room;
 };
 
 /** @device, @host: addresses of the arenas. */

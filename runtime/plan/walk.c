@@ -37,9 +37,8 @@ static void transfer(struct weft_walk *walk, const struct weft_action *action, e
 	walk->from = walk->at[action->value][from];
 	walk->to = action->offset;
 	walk->at[action->value][to] = action->offset;
-	/* Transfers with storage move whole I/O blocks. */
 	if (from == WEFT_TIER_STORAGE || to == WEFT_TIER_STORAGE)
-		room = (room + WEFT_PLAN_IO_ALIGN - 1) / WEFT_PLAN_IO_ALIGN * WEFT_PLAN_IO_ALIGN;
+		room = weft_whole_blocks(room);
 	add_access(walk, from, walk->from, room, false);
 	add_access(walk, to, walk->to, room, true);
 }

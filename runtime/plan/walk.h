@@ -15,6 +15,12 @@ struct weft_access {
 	uint64_t low, high;
 };
 
+/** What a transfer with storage of @bytes touches in both tiers: whole I/O blocks. */
+static inline uint64_t weft_whole_blocks(uint64_t bytes)
+{
+	return (bytes + WEFT_PLAN_IO_ALIGN - 1) / WEFT_PLAN_IO_ALIGN * WEFT_PLAN_IO_ALIGN;
+}
+
 #define WEFT_MAX_ACCESSES (2 * WEFT_MAX_OPERANDS)
 
 struct weft_walk {

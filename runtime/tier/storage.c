@@ -352,8 +352,6 @@ static int begin(struct weft_storage *storage, const struct transfer *request)
 	}
 	if (storage->uring) {
 		result = queue_request(storage, t);
-		if (!result)
-			io_uring_submit(&storage->ring);
 	} else if (!t->watch) {
 		t->result = (int)move_now(storage, t);
 		t->done = true;
@@ -386,6 +384,19 @@ int weft_storage_read(struct weft_storage *storage, uint32_t key, uint64_t offse
 	struct transfer request = {.key = key, .offset = offset, .memory = memory, .bytes = bytes, .tag = tag};
 
 	return begin(storage, &request);
+}
+
+int weft_storage_submit(struct weft_storage *storage)
+{
+	int result = 0;
+
+	while (storage->uring && io_uring_sq_ready(&storage->ring) && result >= 0) {
+		result = io_uring_submit(&storage->ring);
+		if (result == -EINTR)
+			result = 0;
+	}
+	return result < 0 ? weft_fail(-result, "%s: io_uring takes no request: %s", storage->place, strerror(-result))
+			  : 0;
 }
 
 int weft_storage_watch(struct weft_storage *storage, int fd, uint64_t tag)
@@ -458,8 +469,11 @@ int weft_storage_wait(struct weft_storage *storage, uint64_t *tag)
 	while (storage->pending) {
 		struct io_uring_cqe *cqe;
 		struct transfer *t;
-		int result = io_uring_submit_and_wait(&storage->ring, 1);
+		int result = 0;
 
+		/* No need to ask the kernel for what has ended already. */
+		if (io_uring_sq_ready(&storage->ring) || !io_uring_cq_ready(&storage->ring))
+			result = io_uring_submit_and_wait(&storage->ring, 1);
 		if (result < 0 && result != -EINTR)
 			return weft_fail(-result, "%s: waiting failed: %s", storage->place, strerror(-result));
 		if (io_uring_peek_cqe(&storage->ring, &cqe))

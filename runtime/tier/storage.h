@@ -60,6 +60,11 @@ int weft_storage_write(struct weft_storage *storage, uint32_t key, uint64_t offs
 /** Begin to read @key back. */
 int weft_storage_read(struct weft_storage *storage, uint32_t key, uint64_t offset, void *memory, uint64_t bytes,
 		      uint64_t tag);
+/**
+ * Transfers that have begun go to the kernel together, at the next
+ * weft_storage_wait() or here at the latest.  -EIO and the like: the kernel takes none.
+ */
+int weft_storage_submit(struct weft_storage *storage);
 /** Let weft_storage_wait() also return when the eventfd @fd is readable, with @tag; once. */
 int weft_storage_watch(struct weft_storage *storage, int fd, uint64_t tag);
 /**
