@@ -48,7 +48,7 @@ for part in device memory jobs faults; do
 done
 guest train
 guest train-storage --disk 256M
-[ ! -d "$BUILD/kselftest" ] || guest kselftest
+guest kselftest
 guest module
 guest bind
 for kind in late=1 drop-irq=50 double-irq=3 corrupt-mailbox=20 hang=500 corrupt-event=40 wedge=500 freeze=500 die=500; do

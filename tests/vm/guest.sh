@@ -61,8 +61,9 @@ bind)
 	no_objects
 	;;
 kselftest)
-	cd "$BUILD/kselftest"
-	for test in ./test_*; do
+	cd "$BUILD/tests/kselftest"
+	for test in ./test_*[a-z]; do
+		[ -f "$test" ] || continue
 		$test || exit 1
 	done
 	no_objects
