@@ -68,20 +68,44 @@ struct span {
 	unsigned int padded; /* taps inside the image and its padding */
 };
 
-static struct span span(const struct pool *p, int axis, unsigned int out)
+static struct span span_at_edge(int64_t origin, int64_t extent, int64_t step, int64_t taps, unsigned int pad_end)
 {
-	int64_t extent = axis ? p->width : p->height;
-	int64_t step = p->dilation[axis], taps = p->kernel[axis];
-	struct span s = {.origin = (int64_t)out * p->stride[axis] - p->pad[axis]};
+	struct span s = {.origin = origin};
 	int64_t first = s.origin < 0 ? (-s.origin + step - 1) / step : 0;
 	int64_t end = s.origin < extent ? (extent - 1 - s.origin) / step + 1 : 0;
-	int64_t all = (extent + p->pad_end[axis] - 1 - s.origin) / step + 1;
+	int64_t all = (extent + pad_end - 1 - s.origin) / step + 1;
 
 	end = end > taps ? taps : end;
 	s.end = (unsigned int)(end > first ? end : first < taps ? first : taps);
 	s.first = (unsigned int)(first < taps ? first : taps);
 	s.padded = (unsigned int)(all < taps ? (all > 0 ? all : 0) : taps);
 	return s;
+}
+
+static struct span span(const struct pool *p, int axis, unsigned int out)
+{
+	int64_t extent = axis ? p->width : p->height;
+	int64_t step = p->dilation[axis], taps = p->kernel[axis];
+	int64_t origin = (int64_t)out * p->stride[axis] - p->pad[axis];
+
+	/* Most windows lie inside the image: no division for them. */
+	if (origin >= 0 && origin + (taps - 1) * step < extent)
+		return (struct span){origin, 0, (unsigned int)taps, (unsigned int)taps};
+	return span_at_edge(origin, extent, step, taps, p->pad_end[axis]);
+}
+
+/* Vectors over the channels of a pixel: the last one may be a part, @n < VF_WIDTH. */
+VF_INLINE vf load_part(const float *at, size_t n)
+{
+	return n >= VF_WIDTH ? vf_load(at) : vf_load_n(at, (unsigned int)n);
+}
+
+VF_INLINE void store_part(float *at, vf v, size_t n)
+{
+	if (n >= VF_WIDTH)
+		vf_store(at, v);
+	else
+		vf_store_n(at, v, (unsigned int)n);
 }
 
 /* Channels [c, c + n) of a pixel, dense: in place or through @buffer. */
@@ -94,8 +118,14 @@ static const float *load(const struct image *image, const char *at, size_t n, fl
 	return buffer;
 }
 
+/* @from holds whole vectors. */
 static void store(const struct image *image, char *at, size_t n, const float *from)
 {
+	if (image->c == sizeof(float)) {
+		for (size_t i = 0; i < n; i += VF_WIDTH)
+			store_part((float *)at + i, vf_load(from + i), n - i);
+		return;
+	}
 	for (size_t i = 0; i < n; i++)
 		*(float *)(at + (ptrdiff_t)i * image->c) = from[i];
 }
@@ -138,28 +168,27 @@ static void max_window(const struct pool *p, size_t image_number, struct span sh
 		}
 }
 
-/* Whole vectors of channels: the running maximum and its tap stay in registers.  Returns how many channels it did. */
-static size_t max_vectors(const struct pool *p, size_t image_number, struct span sh, struct span sw, size_t c, size_t n,
-			  float *best, int32_t *index)
+/* Vectors of channels: the running maximum and its tap stay in registers.  False: not for this layout or window. */
+static bool max_vectors(const struct pool *p, size_t image_number, struct span sh, struct span sw, size_t c, size_t n,
+			float *best, int32_t *index)
 {
 	ptrdiff_t step_h = p->x.h * (ptrdiff_t)p->dilation[0], step_w = p->x.w * (ptrdiff_t)p->dilation[1];
 	const char *corner;
-	size_t i = 0;
 
 	if (p->x.c != sizeof(float) || sh.first == sh.end || sw.first == sw.end)
-		return 0;
+		return false;
 	corner = pixel(&p->x, image_number, (size_t)(sh.origin + (int64_t)sh.first * p->dilation[0]),
 		       (size_t)(sw.origin + (int64_t)sw.first * p->dilation[1]), c);
-	for (; i + VF_WIDTH <= n; i += VF_WIDTH) {
+	for (size_t i = 0; i < n; i += VF_WIDTH) {
 		const char *row = corner + i * sizeof(float);
-		vf b = vf_load((const float *)row);
+		vf b = load_part((const float *)row, n - i);
 		vi at = (vi){0} + (int32_t)(sh.first * p->kernel[1] + sw.first);
 
 		for (unsigned int kh = sh.first; kh < sh.end; kh++, row += step_h) {
 			const char *x = row;
 
 			for (unsigned int kw = sw.first; kw < sw.end; kw++, x += step_w) {
-				vf v = vf_load((const float *)x);
+				vf v = load_part((const float *)x, n - i);
 				/* A NaN wins over all but an earlier one. */
 				vi take = ~(v <= b) & (b == b);
 
@@ -170,14 +199,14 @@ static size_t max_vectors(const struct pool *p, size_t image_number, struct span
 		vf_store(best + i, b);
 		memcpy(index + i, &at, sizeof(at));
 	}
-	return i;
+	return true;
 }
 
 static void store_index(const struct image *image, char *at, size_t n, const int32_t *index)
 {
 	if (image->c == 1)
-		for (size_t i = 0; i < n; i++)
-			((uint8_t *)at)[i] = (uint8_t)index[i];
+		for (size_t i = 0; i < n; i += VF_WIDTH)
+			vi_store_bytes((uint8_t *)at + i, vi_load(index + i), n - i < VF_WIDTH ? n - i : VF_WIDTH);
 	else
 		for (size_t i = 0; i < n; i++)
 			*(uint8_t *)(at + (ptrdiff_t)i * image->c) = (uint8_t)index[i];
@@ -210,10 +239,8 @@ static void max_piece(void *argument, unsigned int piece, unsigned int lane)
 				float best[CHANNELS];
 				int32_t index[CHANNELS];
 
-				size_t done = max_vectors(p, b, sh, sw, c, n, best, index);
-
-				if (done < n)
-					max_window(p, b, sh, sw, c + done, n - done, best + done, index + done);
+				if (!max_vectors(p, b, sh, sw, c, n, best, index))
+					max_window(p, b, sh, sw, c, n, best, index);
 				store(&p->y, pixel(&p->y, b, oh, ow, c), n, best);
 				if (p->index.base)
 					store_index(&p->index, pixel(&p->index, b, oh, ow, c), n, index);
@@ -222,19 +249,18 @@ static void max_piece(void *argument, unsigned int piece, unsigned int lane)
 	}
 }
 
-/* Whole vectors of channels of one window's sum.  Returns how many channels it did. */
-static size_t sum_vectors(const struct pool *p, size_t image_number, struct span sh, struct span sw, size_t c, size_t n,
-			  float *sum)
+/* Vectors of channels of one window's sum.  False: not for this layout or window. */
+static bool sum_vectors(const struct pool *p, size_t image_number, struct span sh, struct span sw, size_t c, size_t n,
+			float *sum)
 {
 	ptrdiff_t step_h = p->x.h * (ptrdiff_t)p->dilation[0], step_w = p->x.w * (ptrdiff_t)p->dilation[1];
 	const char *corner;
-	size_t i = 0;
 
 	if (p->x.c != sizeof(float) || sh.first == sh.end || sw.first == sw.end)
-		return 0;
+		return false;
 	corner = pixel(&p->x, image_number, (size_t)(sh.origin + (int64_t)sh.first * p->dilation[0]),
 		       (size_t)(sw.origin + (int64_t)sw.first * p->dilation[1]), c);
-	for (; i + VF_WIDTH <= n; i += VF_WIDTH) {
+	for (size_t i = 0; i < n; i += VF_WIDTH) {
 		const char *row = corner + i * sizeof(float);
 		vf total = vf_zero();
 
@@ -242,11 +268,11 @@ static size_t sum_vectors(const struct pool *p, size_t image_number, struct span
 			const char *x = row;
 
 			for (unsigned int kw = sw.first; kw < sw.end; kw++, x += step_w)
-				total += vf_load((const float *)x);
+				total += load_part((const float *)x, n - i);
 		}
 		vf_store(sum + i, total);
 	}
-	return i;
+	return true;
 }
 
 static void sum_window(const struct pool *p, size_t image_number, struct span sh, struct span sw, size_t c, size_t n,
@@ -287,12 +313,11 @@ static void average_piece(void *argument, unsigned int piece, unsigned int lane)
 			for (size_t c = 0; c < p->channels; c += CHANNELS) {
 				size_t n = p->channels - c < CHANNELS ? p->channels - c : CHANNELS;
 				float sum[CHANNELS];
-				size_t done = sum_vectors(p, b, sh, sw, c, n, sum);
 
-				if (done < n)
-					sum_window(p, b, sh, sw, c + done, n - done, sum + done);
-				for (size_t i = 0; i < n; i++)
-					sum[i] = count > 0.0f ? sum[i] / count : 0.0f;
+				if (!sum_vectors(p, b, sh, sw, c, n, sum))
+					sum_window(p, b, sh, sw, c, n, sum);
+				for (size_t i = 0; i < n; i += VF_WIDTH)
+					vf_store(sum + i, count > 0.0f ? vf_load(sum + i) / vf_set1(count) : vf_zero());
 				store(&p->y, pixel(&p->y, b, oh, ow, c), n, sum);
 			}
 		}
@@ -340,6 +365,11 @@ enum weft_fault WEFT_KERNEL(weft_avgpool_fwd)(WEFT_KERNEL_ARGUMENTS)
 
 static void clear_slice(const struct pool *p, size_t b, size_t c, size_t n)
 {
+	if (p->x.c == sizeof(float) && p->x.w == (ptrdiff_t)(n * sizeof(float))) {
+		for (size_t h = 0; h < p->height; h++)
+			memset(pixel(&p->x, b, h, 0, c), 0, p->width * n * sizeof(float));
+		return;
+	}
 	for (size_t h = 0; h < p->height; h++)
 		for (size_t w = 0; w < p->width; w++) {
 			char *at = pixel(&p->x, b, h, w, c);
@@ -369,7 +399,7 @@ static bool side_by_side(const struct pool *p)
 	       (uint64_t)p->out_width * p->kernel[1] == p->width;
 }
 
-/* dx[tap] += index == tap ? dy : 0, for the channels of one window. */
+/* dx[tap] += index == tap ? dy : 0, for the channels of one window; @index holds whole vectors. */
 static void max_scatter(const struct pool *p, size_t b, struct span sh, struct span sw, size_t c, size_t n,
 			const float *dy, const int32_t *index, bool alone)
 {
@@ -379,29 +409,35 @@ static void max_scatter(const struct pool *p, size_t b, struct span sh, struct s
 					 (size_t)(sw.origin + (int64_t)kw * p->dilation[1]), c);
 			int32_t tap = (int32_t)(kh * p->kernel[1] + kw);
 
-			if (p->x.c == sizeof(float)) {
-				float *dx = (float *)at;
-
-				/* Adding to 0 keeps -0 out, as it would be where DX was cleared. */
-				if (alone) {
-					EACH
-					{
-						const float g = dy[i];
-						dx[i] = 0.0f + (index[i] == tap ? g : 0.0f);
-					}
-				} else {
-					EACH
-					{
-						const float g = dy[i];
-						dx[i] += index[i] == tap ? g : 0.0f;
-					}
-				}
-			} else {
+			if (p->x.c != sizeof(float)) {
 				for (size_t i = 0; i < n; i++)
 					if (index[i] == tap)
 						*(float *)(at + (ptrdiff_t)i * p->x.c) += dy[i];
+				continue;
+			}
+			for (size_t i = 0; i < n; i += VF_WIDTH) {
+				float *dx = (float *)at + i;
+				vf g = load_part(dy + i, n - i);
+				/* Adding to 0 keeps -0 out, as it would be where DX was cleared. */
+				vf old = alone ? vf_zero() : load_part(dx, n - i);
+
+				store_part(dx, old + vf_select(vi_load(index + i) == tap, g, vf_zero()), n - i);
 			}
 		}
+}
+
+/* Whole vectors of indices, zeros behind the @n channels. */
+static void load_index(const struct image *image, const uint8_t *at, size_t n, int32_t *index)
+{
+	size_t whole = (n + VF_WIDTH - 1) / VF_WIDTH * VF_WIDTH;
+
+	if (image->c == 1) {
+		for (size_t i = 0; i < n; i += VF_WIDTH)
+			vi_store(index + i, vi_load_bytes(at + i, n - i < VF_WIDTH ? n - i : VF_WIDTH));
+		return;
+	}
+	for (size_t i = 0; i < whole; i++)
+		index[i] = i < n ? at[(ptrdiff_t)i * image->c] : 0;
 }
 
 static void max_backward_piece(void *argument, unsigned int piece, unsigned int lane)
@@ -409,6 +445,7 @@ static void max_backward_piece(void *argument, unsigned int piece, unsigned int 
 	struct pool *p = argument;
 	int32_t taps = (int32_t)(p->kernel[0] * p->kernel[1]);
 	bool alone = side_by_side(p);
+	vi worst = {0};
 	size_t b, c, n;
 
 	(void)lane;
@@ -422,27 +459,52 @@ static void max_backward_piece(void *argument, unsigned int piece, unsigned int 
 			const uint8_t *from = (const uint8_t *)pixel(&p->index, b, oh, ow, c);
 			float buffer[CHANNELS];
 			const float *dy = load(&p->y, pixel(&p->y, b, oh, ow, c), n, buffer);
-			int32_t index[CHANNELS], bad = -1;
+			int32_t index[CHANNELS];
 
-			for (size_t i = 0; i < n; i++) {
-				index[i] = from[(ptrdiff_t)i * p->index.c];
-				bad = index[i] >= taps ? index[i] : bad;
-			}
-			if (bad >= 0)
-				__atomic_store_n(&p->bad_value, (uint64_t)bad + 1, __ATOMIC_RELAXED);
+			load_index(&p->index, from, n, index);
+			for (size_t i = 0; i < n; i += VF_WIDTH)
+				worst = vi_max(worst, vi_load(index + i));
 			max_scatter(p, b, sh, span(p, 1, ow), c, n, dy, index, alone);
 		}
 	}
+	for (unsigned int i = 0; i < VF_WIDTH; i++)
+		if (worst[i] >= taps)
+			__atomic_store_n(&p->bad_value, (uint64_t)worst[i] + 1, __ATOMIC_RELAXED);
+}
+
+/* dx[tap] += share, for the channels of one window; @share holds whole vectors. */
+static void average_scatter(const struct pool *p, size_t b, struct span sh, struct span sw, size_t c, size_t n,
+			    const float *share, bool alone)
+{
+	for (unsigned int kh = sh.first; kh < sh.end; kh++)
+		for (unsigned int kw = sw.first; kw < sw.end; kw++) {
+			char *at = pixel(&p->x, b, (size_t)(sh.origin + (int64_t)kh * p->dilation[0]),
+					 (size_t)(sw.origin + (int64_t)kw * p->dilation[1]), c);
+
+			if (p->x.c != sizeof(float)) {
+				for (size_t i = 0; i < n; i++)
+					*(float *)(at + (ptrdiff_t)i * p->x.c) += share[i];
+				continue;
+			}
+			for (size_t i = 0; i < n; i += VF_WIDTH) {
+				float *dx = (float *)at + i;
+				vf old = alone ? vf_zero() : load_part(dx, n - i);
+
+				store_part(dx, old + vf_load(share + i), n - i);
+			}
+		}
 }
 
 static void average_backward_piece(void *argument, unsigned int piece, unsigned int lane)
 {
 	const struct pool *p = argument;
+	bool alone = side_by_side(p);
 	size_t b, c, n;
 
 	(void)lane;
 	slice(p, piece, &b, &c, &n);
-	clear_slice(p, b, c, n);
+	if (!alone)
+		clear_slice(p, b, c, n);
 	for (unsigned int oh = 0; oh < p->out_height; oh++) {
 		struct span sh = span(p, 0, oh);
 
@@ -453,24 +515,9 @@ static void average_backward_piece(void *argument, unsigned int piece, unsigned 
 			float buffer[CHANNELS], share[CHANNELS];
 			const float *dy = load(&p->y, pixel(&p->y, b, oh, ow, c), n, buffer);
 
-			for (size_t i = 0; i < n; i++)
-				share[i] = dy[i] / count;
-			for (unsigned int kh = sh.first; kh < sh.end; kh++)
-				for (unsigned int kw = sw.first; kw < sw.end; kw++) {
-					char *at = pixel(&p->x, b, (size_t)(sh.origin + (int64_t)kh * p->dilation[0]),
-							 (size_t)(sw.origin + (int64_t)kw * p->dilation[1]), c);
-					float *dx = (float *)at;
-
-					if (p->x.c == sizeof(float)) {
-						EACH
-						{
-							dx[i] += share[i];
-						}
-					} else {
-						for (size_t i = 0; i < n; i++)
-							*(float *)(at + (ptrdiff_t)i * p->x.c) += share[i];
-					}
-				}
+			for (size_t i = 0; i < n; i += VF_WIDTH)
+				vf_store(share + i, load_part(dy + i, n - i) / vf_set1(count));
+			average_scatter(p, b, sh, sw, c, n, share, alone);
 		}
 	}
 }

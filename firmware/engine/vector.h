@@ -111,6 +111,51 @@ VF_INLINE void vf_store_n(float *p, vf v, unsigned int n)
 #endif
 }
 
+VF_INLINE vi vi_load(const int32_t *p)
+{
+	vi v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+VF_INLINE void vi_store(int32_t *p, vi v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+VF_INLINE vi vi_max(vi a, vi b)
+{
+	vi take = a > b;
+
+	return (a & take) | (b & ~take);
+}
+
+/** The @n bytes at @p, widened, zeros above; reads nothing beyond them.  @n is at most VF_WIDTH. */
+VF_INLINE vi vi_load_bytes(const uint8_t *p, size_t n)
+{
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+	return (vi)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8((__mmask16)((1u << n) - 1), p));
+#else
+	vi v = {0};
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = p[i];
+	return v;
+#endif
+}
+
+/** The low bytes of the first @n lanes; writes nothing beyond them. */
+VF_INLINE void vi_store_bytes(uint8_t *p, vi v, size_t n)
+{
+#if defined(__AVX512F__)
+	_mm512_mask_cvtepi32_storeu_epi8(p, (__mmask16)((1u << n) - 1), (__m512i)v);
+#else
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)v[i];
+#endif
+}
+
 /** mask lane (all ones or zero) ? a : b */
 VF_INLINE vf vf_select(vi mask, vf a, vf b)
 {
