@@ -52,7 +52,7 @@ uint32_t job_engines_running(uint32_t context);
 bool job_turn(void);
 
 /* request.c */
-void request_init(uint32_t entries, uint32_t contexts);
+void request_init(uint32_t offset, uint32_t entries, uint32_t contexts);
 /** True: call again. */
 bool request_turn(void);
 /** @engine has finished a command. */

@@ -27,7 +27,7 @@ static void boot(void)
 			chip_wait();
 	}
 	event_init(address, entries);
-	request_init(mailbox->request_entries, mailbox->contexts);
+	request_init((uint32_t)mailbox->request_offset, mailbox->request_entries, mailbox->contexts);
 	job_init();
 	mailbox->heartbeat = 1;
 	mailbox->state = WEFT_HW_STATE_RUNNING;

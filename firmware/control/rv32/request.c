@@ -13,11 +13,12 @@ struct waiting {
 };
 
 static struct waiting waiting[FIRMWARE_WAITING];
-static uint32_t ring_entries, head, most_contexts;
+static uint32_t ring_offset, ring_entries, head, most_contexts;
 static uint8_t open_contexts[WEFT_HW_MAX_CONTEXTS + 1];
 
-void request_init(uint32_t entries, uint32_t contexts)
+void request_init(uint32_t offset, uint32_t entries, uint32_t contexts)
 {
+	ring_offset = offset;
 	ring_entries = entries;
 	most_contexts = contexts < WEFT_HW_MAX_CONTEXTS ? contexts : WEFT_HW_MAX_CONTEXTS;
 }
@@ -152,7 +153,7 @@ bool request_turn(void)
 		chip_halt(HALT_RING);
 	/* Each may need room for its answer at once. */
 	while (head != tail && (entry = find_free()) && event_room()) {
-		uint32_t offset = (uint32_t)mailbox->request_offset + (head & (ring_entries - 1)) * sizeof(request);
+		uint32_t offset = ring_offset + (head & (ring_entries - 1)) * sizeof(request);
 		const volatile uint32_t *from = (const volatile uint32_t *)(SOC_WINDOW + offset);
 		uint32_t *to = (uint32_t *)&request;
 
