@@ -7,6 +7,7 @@
 #	make demo		train within a memory that cannot hold the network
 #	make check		every test; the last line counts them
 #	make check-asan		the tests that fit under AddressSanitizer and UBSan
+#	make check-onnx		ONNX's backend node tests, one line each
 #	make bench		measurements
 #	make bench-torch	a training step beside PyTorch's
 #	make install		DESTDIR, prefix, libdir
@@ -49,6 +50,12 @@ check: setup-build setup-test build $(ASAN_BUILD)/build.ninja
 check-asan: $(ASAN_BUILD)/build.ninja
 	@ninja -C $(ASAN_BUILD) -j $(JOBS)
 	@scripts/check $(ASAN_BUILD)
+
+check-onnx: setup-test build
+	@meson configure $(BUILD) -Dtests=enabled
+	@ninja -C $(BUILD) -j $(JOBS) tests/conformance/onnx-node
+	@$(BUILD)/tests/conformance/onnx-node --scope tests/conformance/onnx-node.scope \
+		--pass tests/conformance/onnx-node.pass --verbose
 
 bench: setup-build setup-bench build
 	@meson configure $(BUILD) -Dbench=enabled

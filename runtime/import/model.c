@@ -89,6 +89,43 @@ fail:
 	return r;
 }
 
+static bool has_input(const Onnx__GraphProto *graph, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < graph->n_input; i++)
+		if (!strcmp(graph->input[i]->name, name))
+			return true;
+	return false;
+}
+
+int weft_model_bind_input(struct weft_model *model, const char *name, const void *bytes, size_t size)
+{
+	Onnx__GraphProto *graph = model->proto->graph;
+	Onnx__TensorProto **room, *tensor;
+	char *copy;
+
+	if (!has_input(graph, name))
+		return weft_fail(ENOENT, "%s: there is no input %s", model->name, name);
+	tensor = onnx__tensor_proto__unpack(NULL, size, bytes);
+	if (!tensor)
+		return weft_fail(EINVAL, "%s: input %s: %zu bytes are not an ONNX tensor", model->name, name, size);
+	copy = strdup(name);
+	room = realloc(graph->initializer, (graph->n_initializer + 1) * sizeof(*room));
+	if (room)
+		graph->initializer = room;
+	if (!copy || !room) {
+		free(copy);
+		onnx__tensor_proto__free_unpacked(tensor, NULL);
+		return weft_fail(ENOMEM, "%s: no memory for input %s", model->name, name);
+	}
+	if (tensor->name != protobuf_c_empty_string)
+		free(tensor->name);
+	tensor->name = copy;
+	graph->initializer[graph->n_initializer++] = tensor;
+	return 0;
+}
+
 int weft_model_load(const char *path, struct weft_model **model)
 {
 	struct stat status;

@@ -17,6 +17,13 @@ struct weft_model {
 	int64_t opset;		 /* of the default domain */
 };
 
+/**
+ * Make graph input @name a constant: the serialized TensorProto @bytes stands
+ * for it as an initializer.  For inputs that decide shapes, such as Reshape's
+ * second.  -ENOENT: the model has no such input.
+ */
+int weft_model_bind_input(struct weft_model *model, const char *name, const void *bytes, size_t size);
+
 /** A tensor in host memory, row-major in the order of the file. */
 struct weft_host_tensor {
 	uint8_t type; /* enum weft_type */
