@@ -13,388 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan/draft.h"
+#include "plan/simulate.h"
 #include "weft/error.h"
-
-#define NEVER UINT32_MAX
-#define DEEPEST_CHAIN 64
-
-struct claim {
-	uint32_t owner; /* pending base that needs this one to be recomputed */
-	uint32_t position;
-};
-
-struct state {
-	uint32_t device, host, storage; /* block of the copy in that tier, or WEFT_NONE */
-	uint32_t head;			/* next static use */
-	uint32_t written;		/* pieces that the present contents have */
-	uint32_t pins, host_pins;
-	uint32_t banned; /* position + 1 at which paging it out was found impossible */
-	bool pending;	 /* no copy: to be recomputed before the next use */
-	bool dirty;	 /* persistent: the home copy is old */
-	struct claim *claim;
-	uint32_t claims, claim_room;
-};
-
-struct simulation {
-	const struct weft_problem *problem;
-	const struct weft_tactics *tactics;
-	struct weft_draft *draft;
-	struct state *state;
-	uint32_t *resident; /* bases with a device copy */
-	uint32_t *slot;	    /* per base: index in resident */
-	uint32_t residents;
-	uint64_t used[WEFT_TIERS];
-	uint32_t now;
-	uint32_t depth;
-	uint32_t recomputed;
-};
 
 enum method { METHOD_NONE, METHOD_DROP, METHOD_PAGE, METHOD_RECOMPUTE };
 
 static int bring(struct simulation *s, uint32_t b);
-
-static uint32_t *tier_block(struct state *state, enum weft_tier tier)
-{
-	return tier == WEFT_TIER_DEVICE ? &state->device : tier == WEFT_TIER_HOST ? &state->host : &state->storage;
-}
-
-static bool is_home(const struct simulation *s, uint32_t b, enum weft_tier tier)
-{
-	const struct weft_base *base = &s->problem->base[b];
-
-	if (base->fed)
-		return tier == WEFT_TIER_HOST;
-	return base->persistent && s->tactics->home[b] == tier;
-}
-
-/* Host and storage copies of values that may go to storage stand in whole I/O blocks. */
-static uint32_t tier_align(const struct simulation *s, uint32_t b, enum weft_tier tier)
-{
-	const struct weft_base *base = &s->problem->base[b];
-
-	if (tier == WEFT_TIER_DEVICE || base->fed)
-		return WEFT_PLAN_ALIGN;
-	if (base->persistent)
-		return s->tactics->home[b] == WEFT_TIER_STORAGE ? WEFT_PLAN_IO_ALIGN : WEFT_PLAN_ALIGN;
-	return s->tactics->page_storage ? WEFT_PLAN_IO_ALIGN : WEFT_PLAN_ALIGN;
-}
-
-static uint64_t tier_bytes(const struct simulation *s, uint32_t b, enum weft_tier tier)
-{
-	return weft_round_up(s->problem->base[b].bytes, tier_align(s, b, tier));
-}
-
-static uint32_t next_use(const struct simulation *s, uint32_t b)
-{
-	const struct state *state = &s->state[b];
-	const struct weft_base *base = &s->problem->base[b];
-	uint32_t next = state->head < base->uses ? base->use[state->head] : NEVER;
-
-	for (uint32_t i = 0; i < state->claims; i++)
-		if (state->claim[i].position < next)
-			next = state->claim[i].position;
-	return next;
-}
-
-static uint32_t last_use(const struct simulation *s, uint32_t b)
-{
-	const struct state *state = &s->state[b];
-	const struct weft_base *base = &s->problem->base[b];
-	uint32_t last = 0;
-
-	if (state->head < base->uses)
-		last = base->use[base->uses - 1];
-	for (uint32_t i = 0; i < state->claims; i++)
-		if (state->claim[i].position > last)
-			last = state->claim[i].position;
-	return last;
-}
-
-static bool has_copy(const struct state *state)
-{
-	return state->device != WEFT_NONE || state->host != WEFT_NONE || state->storage != WEFT_NONE;
-}
-
-/* Copies: blocks come and go. */
-
-static void become_resident(struct simulation *s, uint32_t b, uint32_t block)
-{
-	s->state[b].device = block;
-	s->slot[b] = s->residents;
-	s->resident[s->residents++] = b;
-}
-
-static void leave_device(struct simulation *s, uint32_t b)
-{
-	uint32_t last = s->resident[--s->residents];
-
-	s->resident[s->slot[b]] = last;
-	s->slot[last] = s->slot[b];
-	s->state[b].device = WEFT_NONE;
-}
-
-static int emit(struct simulation *s, enum weft_action_kind kind, enum weft_tier tier, uint32_t b, uint32_t block)
-{
-	struct weft_draft_action *action = weft_draft_append(s->draft, kind);
-
-	if (!action)
-		return -ENOMEM;
-	action->tier = tier;
-	action->subject = b;
-	action->block = block;
-	return 0;
-}
-
-static int drop(struct simulation *s, uint32_t b, enum weft_tier tier)
-{
-	uint32_t *block = tier_block(&s->state[b], tier);
-	uint32_t old = *block;
-
-	if (old == WEFT_NONE || is_home(s, b, tier))
-		return 0;
-	s->draft->block[old].end = s->draft->actions;
-	s->used[tier] -= s->draft->block[old].bytes;
-	if (tier == WEFT_TIER_DEVICE)
-		leave_device(s, b);
-	else
-		*block = WEFT_NONE;
-	return emit(s, WEFT_ACTION_DROP, tier, b, old);
-}
-
-static int new_block(struct simulation *s, uint32_t b, enum weft_tier tier)
-{
-	uint64_t bytes = tier_bytes(s, b, tier);
-	uint32_t block = weft_draft_block(s->draft, tier, b, bytes, tier_align(s, b, tier));
-
-	if (block == WEFT_NONE)
-		return -ENOMEM;
-	s->used[tier] += bytes;
-	if (tier == WEFT_TIER_DEVICE)
-		become_resident(s, b, block);
-	else
-		*tier_block(&s->state[b], tier) = block;
-	return 0;
-}
-
-static bool fits(const struct simulation *s, enum weft_tier tier, uint64_t bytes)
-{
-	return bytes <= s->tactics->room[tier] && s->used[tier] <= s->tactics->room[tier] - bytes;
-}
-
-/* Host room. */
-
-static int store(struct simulation *s, uint32_t b)
-{
-	int result = 0;
-
-	if (s->state[b].storage == WEFT_NONE) {
-		if (!fits(s, WEFT_TIER_STORAGE, tier_bytes(s, b, WEFT_TIER_STORAGE)))
-			return -ENOSPC;
-		result = new_block(s, b, WEFT_TIER_STORAGE);
-	}
-	if (!result)
-		result = emit(s, WEFT_ACTION_STORE, WEFT_TIER_STORAGE, b, s->state[b].storage);
-	return result;
-}
-
-/* Values whose contents must stay in the host tier until the end of the step. */
-static bool host_fixed(const struct simulation *s, uint32_t b)
-{
-	return s->state[b].host_pins || is_home(s, b, WEFT_TIER_HOST) || s->problem->base[b].output;
-}
-
-static int make_host_room(struct simulation *s, uint64_t bytes)
-{
-	while (!fits(s, WEFT_TIER_HOST, bytes)) {
-		uint32_t victim = WEFT_NONE, victim_class = 0, victim_next = 0;
-		int result;
-
-		for (uint32_t b = 0; b < s->problem->bases; b++) {
-			const struct state *state = &s->state[b];
-			uint32_t class, next;
-
-			if (state->host == WEFT_NONE || host_fixed(s, b))
-				continue;
-			class = state->storage != WEFT_NONE && !state->dirty ? 3 : state->device != WEFT_NONE ? 2 : 1;
-			if (class == 1 && !s->tactics->page_storage)
-				continue;
-			next = next_use(s, b);
-			if (class > victim_class || (class == victim_class && next > victim_next)) {
-				victim = b;
-				victim_class = class;
-				victim_next = next;
-			}
-		}
-		if (victim == WEFT_NONE)
-			return -ENOSPC;
-		if (victim_class == 1) {
-			result = store(s, victim);
-			if (result)
-				return result;
-		}
-		result = drop(s, victim, WEFT_TIER_HOST);
-		if (result)
-			return result;
-	}
-	return 0;
-}
-
-/* Recomputation. */
-
-/* An input of @o was updated after @o's first run, or will be before @position. */
-static bool input_changes(const struct simulation *s, weft_id o, uint32_t b, uint32_t position)
-{
-	const struct weft_base *base = &s->problem->base[b];
-
-	for (uint32_t i = 0; i < base->updates; i++)
-		if (base->update[i] > s->problem->position[o] && base->update[i] < position)
-			return true;
-	return false;
-}
-
-/*
- * Seconds to make @b again at @position, negative if impossible.  @kept receives
- * the bytes that live longer because of it.
- */
-static double recompute_seconds(const struct simulation *s, uint32_t b, uint32_t position, uint64_t *kept,
-				unsigned int depth)
-{
-	const struct weft_problem *problem = s->problem;
-	const struct weft_base *base = &problem->base[b];
-	double seconds = 0;
-
-	if (!base->recomputable || depth > 6)
-		return -1;
-	for (uint32_t w = 0; w < base->writers; w++) {
-		weft_id o = base->writer[w];
-
-		if (problem->position[o] > s->now)
-			return -1;
-		seconds += problem->costs->operation_seconds[o];
-		for (unsigned int i = 0; i < problem->touches[o]; i++) {
-			uint32_t y = problem->touch[o][i].base;
-			const struct weft_base *input = &problem->base[y];
-			const struct state *state = &s->state[y];
-			double chain;
-
-			if (problem->touch[o][i].kinds != WEFT_TOUCH_READ)
-				continue;
-			if (input_changes(s, o, y, position))
-				return -1;
-			if (input->persistent || input->fed)
-				continue;
-			if ((has_copy(state) || state->pending) && last_use(s, y) >= position)
-				continue;
-			if (has_copy(state) && input->bytes <= base->bytes / 4) {
-				*kept += input->bytes;
-				continue;
-			}
-			chain = recompute_seconds(s, y, position, kept, depth + 1);
-			if (chain < 0 && !has_copy(state))
-				return -1;
-			if (chain < 0)
-				*kept += input->bytes;
-			else
-				seconds += chain;
-		}
-	}
-	return seconds;
-}
-
-static int add_claim(struct simulation *s, uint32_t b, uint32_t owner, uint32_t position, unsigned int depth);
-
-/* Claim the inputs of @b's writers. */
-static int claim_inputs(struct simulation *s, uint32_t b, uint32_t position, unsigned int depth)
-{
-	const struct weft_problem *problem = s->problem;
-	const struct weft_base *base = &problem->base[b];
-
-	if (depth > DEEPEST_CHAIN)
-		return -ENOSPC;
-	for (uint32_t w = 0; w < base->writers; w++) {
-		weft_id o = base->writer[w];
-
-		for (unsigned int i = 0; i < problem->touches[o]; i++) {
-			const struct weft_touch *touch = &problem->touch[o][i];
-			int result;
-
-			if (touch->kinds != WEFT_TOUCH_READ)
-				continue;
-			if (input_changes(s, o, touch->base, position))
-				return -ENOSPC;
-			result = add_claim(s, touch->base, b, position, depth);
-			if (result)
-				return result;
-		}
-	}
-	return 0;
-}
-
-static int add_claim(struct simulation *s, uint32_t b, uint32_t owner, uint32_t position, unsigned int depth)
-{
-	struct state *state = &s->state[b];
-	uint32_t i;
-
-	for (i = 0; i < state->claims; i++)
-		if (state->claim[i].owner == owner)
-			break;
-	if (i == state->claims) {
-		if (state->claims == state->claim_room) {
-			uint32_t room = state->claim_room ? state->claim_room * 2 : 4;
-			struct claim *claim = realloc(state->claim, room * sizeof(*claim));
-
-			if (!claim)
-				return -ENOMEM;
-			state->claim = claim;
-			state->claim_room = room;
-		}
-		state->claim[state->claims++] = (struct claim){owner, position};
-	} else if (position < state->claim[i].position) {
-		state->claim[i].position = position;
-	} else {
-		return 0;
-	}
-	if (has_copy(state))
-		return 0;
-	/* Gone, or to be recomputed: it is needed at @position now. */
-	if (!state->pending && !s->problem->base[b].recomputable)
-		return -ENOSPC;
-	state->pending = true;
-	return claim_inputs(s, b, position, depth + 1);
-}
-
-static int release_if_dead(struct simulation *s, uint32_t b);
-
-/* @owner has been recomputed: its claims are met.  Inputs that nobody needs any more go. */
-static int drop_claims(struct simulation *s, uint32_t owner, bool release)
-{
-	const struct weft_problem *problem = s->problem;
-	const struct weft_base *base = &problem->base[owner];
-
-	for (uint32_t w = 0; w < base->writers; w++) {
-		weft_id o = base->writer[w];
-
-		for (unsigned int i = 0; i < problem->touches[o]; i++) {
-			uint32_t b = problem->touch[o][i].base;
-			struct state *state = &s->state[b];
-			int result;
-
-			if (problem->touch[o][i].kinds != WEFT_TOUCH_READ)
-				continue;
-			for (uint32_t c = 0; c < state->claims; c++) {
-				if (state->claim[c].owner == owner) {
-					state->claim[c] = state->claim[--state->claims];
-					break;
-				}
-			}
-			result = release ? release_if_dead(s, b) : 0;
-			if (result)
-				return result;
-		}
-	}
-	return 0;
-}
 
 /* Device room. */
 
@@ -403,7 +27,7 @@ static double page_seconds(const struct simulation *s, uint32_t b, bool out)
 	const struct weft_costs *costs = s->problem->costs;
 	double bytes = (double)s->problem->base[b].bytes;
 	double seconds = costs->page_seconds + bytes / costs->page_in_bytes_per_second;
-	bool storage = s->tactics->through || (s->problem->base[b].persistent && is_home(s, b, WEFT_TIER_STORAGE));
+	bool storage = s->tactics->through || (s->problem->base[b].persistent && sim_is_home(s, b, WEFT_TIER_STORAGE));
 
 	if (out)
 		seconds += costs->page_seconds + bytes / costs->page_out_bytes_per_second;
@@ -428,7 +52,7 @@ static enum method cheapest_method(const struct simulation *s, uint32_t b, doubl
 	bool pageable = base->persistent || base->fed || tactics->page_host || tactics->page_storage;
 	bool partial = base->writers > 1 && state->written < base->writers;
 
-	*freed = tier_bytes(s, b, WEFT_TIER_DEVICE);
+	*freed = sim_tier_bytes(s, b, WEFT_TIER_DEVICE);
 	if ((state->host != WEFT_NONE || state->storage != WEFT_NONE) && !state->dirty) {
 		*cost = overlap * page_seconds(s, b, false);
 		return METHOD_DROP;
@@ -439,7 +63,7 @@ static enum method cheapest_method(const struct simulation *s, uint32_t b, doubl
 	}
 	if (tactics->recompute && base->recomputable && !partial) {
 		uint64_t kept = 0;
-		double seconds = recompute_seconds(s, b, next_use(s, b), &kept, 0);
+		double seconds = sim_recompute_seconds(s, b, sim_next_use(s, b), &kept, 0);
 
 		if (seconds >= 0 && kept < *freed / 2 && (method == METHOD_NONE || seconds < *cost)) {
 			*cost = seconds;
@@ -460,27 +84,28 @@ static int save(struct simulation *s, uint32_t b, enum method method)
 	if (method == METHOD_DROP)
 		return 0;
 	if (method == METHOD_RECOMPUTE) {
-		result = claim_inputs(s, b, next_use(s, b), 0);
+		result = sim_claim_inputs(s, b, sim_next_use(s, b), 0);
 		if (result)
 			return result;
 		state->pending = true;
 		return 0;
 	}
-	through = is_home(s, b, WEFT_TIER_STORAGE) || (!s->problem->base[b].persistent && s->tactics->through);
-	if (through && state->storage == WEFT_NONE && !fits(s, WEFT_TIER_STORAGE, tier_bytes(s, b, WEFT_TIER_STORAGE)))
+	through = sim_is_home(s, b, WEFT_TIER_STORAGE) || (!s->problem->base[b].persistent && s->tactics->through);
+	if (through && state->storage == WEFT_NONE &&
+	    !sim_fits(s, WEFT_TIER_STORAGE, sim_tier_bytes(s, b, WEFT_TIER_STORAGE)))
 		return -ENOSPC;
 	if (state->host == WEFT_NONE) {
-		result = make_host_room(s, tier_bytes(s, b, WEFT_TIER_HOST));
+		result = sim_make_host_room(s, sim_tier_bytes(s, b, WEFT_TIER_HOST));
 		if (!result)
-			result = new_block(s, b, WEFT_TIER_HOST);
+			result = sim_new_block(s, b, WEFT_TIER_HOST);
 		if (result)
 			return result;
 	}
-	result = emit(s, WEFT_ACTION_PAGE_OUT, WEFT_TIER_HOST, b, state->host);
+	result = sim_emit(s, WEFT_ACTION_PAGE_OUT, WEFT_TIER_HOST, b, state->host);
 	if (!result && through) {
-		result = store(s, b);
+		result = sim_store(s, b);
 		if (!result && !s->problem->base[b].output)
-			result = drop(s, b, WEFT_TIER_HOST);
+			result = sim_drop(s, b, WEFT_TIER_HOST);
 	}
 	if (!result)
 		state->dirty = false;
@@ -500,9 +125,9 @@ static uint32_t pick_victim(const struct simulation *s, uint64_t need, enum meth
 		uint64_t freed;
 		double cost, idle, worth;
 
-		if (s->state[b].pins || is_home(s, b, WEFT_TIER_DEVICE))
+		if (s->state[b].pins || sim_is_home(s, b, WEFT_TIER_DEVICE))
 			continue;
-		next = next_use(s, b);
+		next = sim_next_use(s, b);
 		if (next <= s->now)
 			continue; /* needed by the recomputation under way */
 		how = cheapest_method(s, b, &cost, &freed);
@@ -529,8 +154,8 @@ static uint32_t pick_needed(const struct simulation *s, enum method *method)
 		uint64_t freed;
 		double cost;
 
-		if (s->state[b].device == WEFT_NONE || s->state[b].pins || is_home(s, b, WEFT_TIER_DEVICE) ||
-		    next_use(s, b) > s->now)
+		if (s->state[b].device == WEFT_NONE || s->state[b].pins || sim_is_home(s, b, WEFT_TIER_DEVICE) ||
+		    sim_next_use(s, b) > s->now)
 			continue;
 		*method = cheapest_method(s, b, &cost, &freed);
 		if (*method == METHOD_DROP || *method == METHOD_PAGE)
@@ -541,7 +166,7 @@ static uint32_t pick_needed(const struct simulation *s, enum method *method)
 
 static int make_device_room(struct simulation *s, uint64_t bytes)
 {
-	while (!fits(s, WEFT_TIER_DEVICE, bytes)) {
+	while (!sim_fits(s, WEFT_TIER_DEVICE, bytes)) {
 		enum method method = METHOD_NONE;
 		uint64_t need;
 		uint32_t victim;
@@ -561,7 +186,7 @@ static int make_device_room(struct simulation *s, uint64_t bytes)
 			continue;
 		}
 		if (!result)
-			result = drop(s, victim, WEFT_TIER_DEVICE);
+			result = sim_drop(s, victim, WEFT_TIER_DEVICE);
 		if (result)
 			return result;
 	}
@@ -570,9 +195,9 @@ static int make_device_room(struct simulation *s, uint64_t bytes)
 
 static int new_device_block(struct simulation *s, uint32_t b)
 {
-	int result = make_device_room(s, tier_bytes(s, b, WEFT_TIER_DEVICE));
+	int result = make_device_room(s, sim_tier_bytes(s, b, WEFT_TIER_DEVICE));
 
-	return result ? result : new_block(s, b, WEFT_TIER_DEVICE);
+	return result ? result : sim_new_block(s, b, WEFT_TIER_DEVICE);
 }
 
 /* Running operations. */
@@ -581,28 +206,28 @@ static bool dead(const struct simulation *s, uint32_t b)
 {
 	const struct weft_base *base = &s->problem->base[b];
 
-	return next_use(s, b) == NEVER && !base->persistent && !base->fed;
+	return sim_next_use(s, b) == NEVER && !base->persistent && !base->fed;
 }
 
-static int release_if_dead(struct simulation *s, uint32_t b)
+int sim_release_if_dead(struct simulation *s, uint32_t b)
 {
 	struct state *state = &s->state[b];
 	int result = 0;
 
-	if (next_use(s, b) != NEVER || state->pins)
+	if (sim_next_use(s, b) != NEVER || state->pins)
 		return 0;
 	if (state->pending) {
 		state->pending = false;
-		return drop_claims(s, b, true);
+		return sim_drop_claims(s, b, true);
 	}
-	if (state->dirty && state->device != WEFT_NONE && !is_home(s, b, WEFT_TIER_DEVICE))
+	if (state->dirty && state->device != WEFT_NONE && !sim_is_home(s, b, WEFT_TIER_DEVICE))
 		result = save(s, b, METHOD_PAGE);
 	if (!result)
-		result = drop(s, b, WEFT_TIER_DEVICE);
+		result = sim_drop(s, b, WEFT_TIER_DEVICE);
 	if (!result && !s->problem->base[b].output) {
-		result = drop(s, b, WEFT_TIER_HOST);
+		result = sim_drop(s, b, WEFT_TIER_HOST);
 		if (!result)
-			result = drop(s, b, WEFT_TIER_STORAGE);
+			result = sim_drop(s, b, WEFT_TIER_STORAGE);
 	}
 	return result;
 }
@@ -645,7 +270,7 @@ static int take_over(struct simulation *s, weft_id o, unsigned int out, bool for
 	if (!s->tactics->in_place || !(operation->may_in_place & (1u << out)) || operation->operand[in] == WEFT_NO_ID)
 		return 0;
 	from = s->problem->base_of[operation->operand[in]];
-	if (s->state[from].pins != 1 || s->state[from].device == WEFT_NONE || is_home(s, from, WEFT_TIER_DEVICE) ||
+	if (s->state[from].pins != 1 || s->state[from].device == WEFT_NONE || sim_is_home(s, from, WEFT_TIER_DEVICE) ||
 	    s->problem->base[from].writers > 1 || s->problem->base[to].writers > 1 ||
 	    used_in_other_slot(s, operation, in) || !same_placement(s, operation, out, in))
 		return 0;
@@ -658,15 +283,15 @@ static int take_over(struct simulation *s, weft_id o, unsigned int out, bool for
 		method = cheapest_method(s, from, &cost, &freed);
 		if (method != METHOD_DROP && !force)
 			return 0;
-		if (method == METHOD_NONE || next_use(s, from) <= s->now)
+		if (method == METHOD_NONE || sim_next_use(s, from) <= s->now)
 			return 0;
 		result = save(s, from, method);
 		if (result)
 			return result == -ENOSPC ? 0 : result;
 	}
 	block = s->state[from].device;
-	leave_device(s, from);
-	become_resident(s, to, block);
+	sim_leave_device(s, from);
+	sim_become_resident(s, to, block);
 	return 1;
 }
 
@@ -782,7 +407,7 @@ static int recompute(struct simulation *s, uint32_t b)
 		if (result)
 			return result;
 		if (w + 1 == base->writers)
-			result = drop_claims(s, b, false);
+			result = sim_drop_claims(s, b, false);
 		remember_inputs(s, o, before);
 		if (!result)
 			result = place_outputs(s, o, &taken);
@@ -800,7 +425,7 @@ static int recompute(struct simulation *s, uint32_t b)
 			if (problem->touch[o][i].kinds & WEFT_TOUCH_WRITE && s->state[other].pending) {
 				s->state[other].pending = false;
 				s->state[other].written = 1;
-				result = drop_claims(s, other, true);
+				result = sim_drop_claims(s, other, true);
 			}
 		}
 	}
@@ -809,7 +434,7 @@ static int recompute(struct simulation *s, uint32_t b)
 
 		for (unsigned int i = 0; !result && i < problem->touches[o]; i++)
 			if (problem->touch[o][i].base != b)
-				result = release_if_dead(s, problem->touch[o][i].base);
+				result = sim_release_if_dead(s, problem->touch[o][i].base);
 	}
 	s->depth--;
 	return result;
@@ -828,11 +453,11 @@ static int bring(struct simulation *s, uint32_t b)
 		return weft_fail(EINVAL, "value '%s' is read before anything writes it",
 				 s->problem->graph->value[s->problem->base[b].value].name);
 	if (state->host == WEFT_NONE) {
-		result = make_host_room(s, tier_bytes(s, b, WEFT_TIER_HOST));
+		result = sim_make_host_room(s, sim_tier_bytes(s, b, WEFT_TIER_HOST));
 		if (!result)
-			result = new_block(s, b, WEFT_TIER_HOST);
+			result = sim_new_block(s, b, WEFT_TIER_HOST);
 		if (!result)
-			result = emit(s, WEFT_ACTION_LOAD, WEFT_TIER_HOST, b, state->host);
+			result = sim_emit(s, WEFT_ACTION_LOAD, WEFT_TIER_HOST, b, state->host);
 		if (result)
 			return result;
 	}
@@ -842,9 +467,9 @@ static int bring(struct simulation *s, uint32_t b)
 	state->host_pins--;
 	state->pins--;
 	if (!result)
-		result = emit(s, WEFT_ACTION_PAGE_IN, WEFT_TIER_DEVICE, b, state->device);
+		result = sim_emit(s, WEFT_ACTION_PAGE_IN, WEFT_TIER_DEVICE, b, state->device);
 	if (!result && state->storage != WEFT_NONE && !s->problem->base[b].output)
-		result = drop(s, b, WEFT_TIER_HOST);
+		result = sim_drop(s, b, WEFT_TIER_HOST);
 	return result;
 }
 
@@ -860,10 +485,10 @@ static int settle(struct simulation *s, uint32_t b, uint8_t kinds)
 	if (kinds & WEFT_TOUCH_WRITE)
 		state->written++;
 	if (changed) {
-		result = drop(s, b, WEFT_TIER_HOST);
+		result = sim_drop(s, b, WEFT_TIER_HOST);
 		if (!result)
-			result = drop(s, b, WEFT_TIER_STORAGE);
-		state->dirty = base->persistent && !is_home(s, b, WEFT_TIER_DEVICE);
+			result = sim_drop(s, b, WEFT_TIER_STORAGE);
+		state->dirty = base->persistent && !sim_is_home(s, b, WEFT_TIER_DEVICE);
 	}
 	if (base->updates)
 		last_change = base->update[base->updates - 1];
@@ -895,7 +520,7 @@ static int run(struct simulation *s, weft_id o)
 	for (unsigned int i = 0; !result && i < problem->touches[o]; i++)
 		result = settle(s, problem->touch[o][i].base, problem->touch[o][i].kinds);
 	for (unsigned int i = 0; !result && i < problem->touches[o]; i++)
-		result = release_if_dead(s, problem->touch[o][i].base);
+		result = sim_release_if_dead(s, problem->touch[o][i].base);
 	return result;
 }
 
@@ -911,12 +536,12 @@ static int settle_homes(struct simulation *s)
 		if (!base->persistent && !base->fed)
 			continue;
 		tier = base->fed ? WEFT_TIER_HOST : s->tactics->home[b];
-		if (!fits(s, tier, tier_bytes(s, b, tier)))
+		if (!sim_fits(s, tier, sim_tier_bytes(s, b, tier)))
 			return -ENOSPC;
-		result = new_block(s, b, tier);
+		result = sim_new_block(s, b, tier);
 		if (result)
 			return result;
-		block = *tier_block(&s->state[b], tier);
+		block = *sim_tier_block(&s->state[b], tier);
 		s->draft->block[block].end = WEFT_NONE;
 		s->draft->home[b].tier = tier;
 		s->draft->home[b].offset = block;
@@ -933,15 +558,15 @@ static int finish_outputs(struct simulation *s)
 
 		if (!s->problem->base[b].output || state->host != WEFT_NONE)
 			continue;
-		if (!has_copy(state))
+		if (!sim_has_copy(state))
 			return weft_fail(EINVAL, "output '%s' is never written",
 					 s->problem->graph->value[s->problem->base[b].value].name);
-		result = make_host_room(s, tier_bytes(s, b, WEFT_TIER_HOST));
+		result = sim_make_host_room(s, sim_tier_bytes(s, b, WEFT_TIER_HOST));
 		if (!result)
-			result = new_block(s, b, WEFT_TIER_HOST);
+			result = sim_new_block(s, b, WEFT_TIER_HOST);
 		if (!result)
-			result = emit(s, state->device != WEFT_NONE ? WEFT_ACTION_PAGE_OUT : WEFT_ACTION_LOAD,
-				      WEFT_TIER_HOST, b, state->host);
+			result = sim_emit(s, state->device != WEFT_NONE ? WEFT_ACTION_PAGE_OUT : WEFT_ACTION_LOAD,
+					  WEFT_TIER_HOST, b, state->host);
 		if (result)
 			return result;
 	}
