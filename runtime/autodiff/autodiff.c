@@ -24,6 +24,7 @@ struct accumulator {
 	uint32_t pieces;
 	uint32_t readers; /* operations not yet visited that read it */
 	bool wanted;
+	bool masked; /* the sum is already zero where the producer's ReLU let nothing through */
 };
 
 struct weft_backward {
@@ -154,6 +155,31 @@ static int add_whole(struct weft_backward *backward, weft_id base, weft_id gradi
 	weft_build_in_place(backward->graph, at, 2, 0);
 	accumulator->whole = operand[2].id;
 	return 0;
+}
+
+bool weft_backward_claim_relu(struct weft_backward *backward, const struct weft_operation *operation, unsigned int slot)
+{
+	const struct weft_graph *graph = backward->graph;
+	weft_id id = operation->operand[slot];
+	const struct weft_value *value = &graph->value[id];
+	struct accumulator *accumulator = &backward->accumulator[value->base];
+	const struct weft_operation *producer;
+	unsigned int output;
+
+	if (value->base != id || value->producer == WEFT_NO_ID || accumulator->readers != 1 || accumulator->pieces ||
+	    accumulator->whole != WEFT_NO_ID)
+		return false;
+	producer = &graph->operation[value->producer];
+	if (!weft_gradient_epilogue(producer, &output) || producer->operand[output] != id || producer->updates)
+		return false;
+	accumulator->masked = true;
+	return true;
+}
+
+bool weft_backward_relu_claimed(const struct weft_backward *backward, const struct weft_operation *operation,
+				unsigned int slot)
+{
+	return backward->accumulator[backward->graph->value[operation->operand[slot]].base].masked;
 }
 
 static int add_piece(struct weft_backward *backward, weft_id of, const struct weft_layout *shown,

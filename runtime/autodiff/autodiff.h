@@ -58,6 +58,19 @@ int weft_backward_contribute(struct weft_backward *backward, const struct weft_o
 			     const struct weft_operand *gradient);
 int weft_backward_contribute_to(struct weft_backward *backward, weft_id of, const struct weft_layout *shown,
 				const struct weft_operand *gradient);
+/**
+ * If input @slot is the whole result of an epilogue's ReLU that nothing else reads, take over that ReLU's gradient:
+ * the caller's contribution to the input is then zero wherever the input is not positive, and the producer's rule
+ * passes it on as it is.  False: the producer does it.
+ */
+bool weft_backward_claim_relu(struct weft_backward *backward, const struct weft_operation *operation,
+			      unsigned int slot);
+/** Whether the gradient of output @slot has been through the ReLU already. */
+bool weft_backward_relu_claimed(const struct weft_backward *backward, const struct weft_operation *operation,
+				unsigned int slot);
+/** Whether @operation has a ReLU as its epilogue that its rule takes through weft_gradient_before_epilogue(); its slot.
+ */
+bool weft_gradient_epilogue(const struct weft_operation *operation, unsigned int *slot);
 /** A value for something on the way, with dense strides in @layout's order of dimensions. */
 int weft_backward_temporary(struct weft_backward *backward, const struct weft_layout *layout,
 			    struct weft_operand *operand);

@@ -28,13 +28,44 @@ weft_gradient_rule weft_gradient_rule_of(unsigned int opcode)
 	return opcode < WEFT_OP_LIMIT ? table[opcode] : NULL;
 }
 
-int weft_gradient_before_epilogue(struct weft_backward *backward, const struct weft_operation *operation,
-				  unsigned int slot, uint32_t activation, struct weft_operand *gradient)
+bool weft_gradient_epilogue(const struct weft_operation *operation, unsigned int *slot)
+{
+	switch (operation->opcode) {
+	case WEFT_OP_MATMUL:
+		*slot = 3;
+		return operation->params.matmul.activation == WEFT_ACT_RELU;
+	case WEFT_OP_CONV_FWD:
+	case WEFT_OP_CONV_BWD_DATA:
+		*slot = 3;
+		return operation->params.conv.activation == WEFT_ACT_RELU;
+	case WEFT_OP_BINARY:
+		*slot = 2;
+		return operation->params.binary.activation == WEFT_ACT_RELU;
+	default:
+		return false;
+	}
+}
+
+int weft_gradient_relu(struct weft_backward *backward, const struct weft_operand *y, struct weft_operand *gradient)
 {
 	struct weft_graph *graph = weft_backward_graph(backward);
 	union weft_params params = {.unary = {.function = WEFT_UNARY_RELU}};
-	struct weft_operand from, y;
+	struct weft_operand from = *gradient;
 	weft_id at;
+	int r = weft_backward_temporary(backward, &from.layout, gradient);
+
+	if (!r)
+		r = weft_build(graph, weft_backward_name(backward), WEFT_OP_UNARY_BWD, &params, 2, 3,
+			       (struct weft_operand[]){*y, from, *gradient}, &at);
+	if (!r)
+		weft_build_in_place(graph, at, 2, 1);
+	return r;
+}
+
+int weft_gradient_before_epilogue(struct weft_backward *backward, const struct weft_operation *operation,
+				  unsigned int slot, uint32_t activation, struct weft_operand *gradient)
+{
+	struct weft_operand y;
 	int r;
 
 	*gradient = weft_backward_of_output(backward, operation, slot, &r);
@@ -42,13 +73,8 @@ int weft_gradient_before_epilogue(struct weft_backward *backward, const struct w
 		return r;
 	if (activation != WEFT_ACT_RELU)
 		return weft_fail(EOPNOTSUPP, "%s: its epilogue has no gradient", operation->name);
-	from = *gradient;
-	y = weft_operand_in(graph, operation, slot);
-	r = weft_backward_temporary(backward, &from.layout, gradient);
-	if (!r)
-		r = weft_build(graph, weft_backward_name(backward), WEFT_OP_UNARY_BWD, &params, 2, 3,
-			       (struct weft_operand[]){y, from, *gradient}, &at);
-	if (!r)
-		weft_build_in_place(graph, at, 2, 1);
-	return r;
+	if (weft_backward_relu_claimed(backward, operation, slot))
+		return 0;
+	y = weft_operand_in(weft_backward_graph(backward), operation, slot);
+	return weft_gradient_relu(backward, &y, gradient);
 }

@@ -28,4 +28,7 @@ int weft_gradient_dropout(struct weft_backward *backward, const struct weft_oper
 int weft_gradient_before_epilogue(struct weft_backward *backward, const struct weft_operation *operation,
 				  unsigned int slot, uint32_t activation, struct weft_operand *gradient);
 
+/** @gradient where @y is positive, zero elsewhere, into a new value. */
+int weft_gradient_relu(struct weft_backward *backward, const struct weft_operand *y, struct weft_operand *gradient);
+
 #endif /* WEFT_AUTODIFF_RULES_H */

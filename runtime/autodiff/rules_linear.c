@@ -163,6 +163,15 @@ int weft_gradient_max_pool(struct weft_backward *backward, const struct weft_ope
 	if (r || gradient.id == WEFT_NO_ID)
 		return r;
 	r = weft_backward_target(backward, operation, 0, &target);
+	/*
+	 * A window's gradient goes to the element that is its maximum, and is dropped where that is not positive:
+	 * dropping it first takes the few elements of the result, and frees the input after the forward pass.
+	 */
+	if (!r && target.whole && weft_backward_claim_relu(backward, operation, 0)) {
+		struct weft_operand y = weft_operand_in(graph, operation, 1);
+
+		r = weft_gradient_relu(backward, &y, &gradient);
+	}
 	if (!r)
 		r = weft_build(graph, weft_backward_name(backward), WEFT_OP_MAXPOOL_BWD, &operation->params, 2, 3,
 			       (struct weft_operand[]){gradient, weft_operand_in(graph, operation, 2), target.operand},
