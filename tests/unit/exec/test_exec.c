@@ -230,6 +230,44 @@ static void storage_faults_stop_the_step(void **state)
 	}
 }
 
+/* Stores go on when a step has returned: a failure of one is said by whoever needs what it stored. */
+static void failures_after_the_step_are_not_lost(void **state)
+{
+	struct accel_device *opened = device(1);
+	unsigned int by_step = 0, by_digest = 0;
+
+	(void)state;
+	/* Whichever write fails, a step or the reading of the weights says so. */
+	for (unsigned int n = 100; n < 160; n++) {
+		struct weft_session *session;
+		char fault[32], hex[65];
+		int result = 0;
+
+		snprintf(fault, sizeof(fault), "write-error:%u", n);
+		setenv("WEFT_STORAGE_FAULT", fault, 1);
+		session = tight(opened, WEFT_POLICY_STORAGE, n % 6);
+		unsetenv("WEFT_STORAGE_FAULT");
+		for (unsigned int step = 0; step < 200 && !result; step++) {
+			feed(session, step);
+			result = weft_session_step(session);
+			by_step += result != 0;
+			if (result)
+				break;
+			result = weft_session_digest(session, hex);
+			by_digest += result != 0;
+		}
+		assert_int_not_equal(result, 0);
+		assert_non_null(strstr(weft_error(), "Input/output error"));
+		assert_non_null(strstr(weft_error(), "value '"));
+		feed(session, 0);
+		assert_int_equal(weft_session_step(session), -EIO);
+		weft_session_free(session);
+	}
+	assert_true(by_step > 0);
+	assert_true(by_digest > 0);
+	accel_device_unref(opened);
+}
+
 static void checkpoint_mends_a_stopped_session(void **state)
 {
 	struct accel_device *opened = device(1);
@@ -469,6 +507,7 @@ int main(void)
 		cmocka_unit_test(same_weights_however_planned),
 		cmocka_unit_test(small_host_tier_uses_storage),
 		cmocka_unit_test(storage_faults_stop_the_step),
+		cmocka_unit_test(failures_after_the_step_are_not_lost),
 		cmocka_unit_test(checkpoint_mends_a_stopped_session),
 		cmocka_unit_test(training_works_without_io_uring),
 		cmocka_unit_test(full_storage_is_refused_up_front),
