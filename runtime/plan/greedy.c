@@ -20,6 +20,7 @@
 /* Budgets and peaks are counted in whole pages, as devices allocate them. */
 #define GRANULE WEFT_PLAN_IO_ALIGN
 #define MOST_CANDIDATES 64
+#define MOST_REALIZED 3 /* candidates that are worked out in full */
 
 enum paging { PAGING_BOTH, PAGING_PAGE, PAGING_RECOMPUTE, PAGINGS };
 
@@ -370,19 +371,79 @@ static int by_objective(const void *x, const void *y)
 	return a->objective < b->objective ? -1 : a->objective > b->objective;
 }
 
+/* The best of the plans of @candidate, and of *best where set.  @made: how many candidates gave plans. */
+static int realize_best(struct planning *p, const struct candidate *candidate, unsigned int count,
+			struct weft_plan **best, unsigned int *made)
+{
+	*made = 0;
+	for (unsigned int i = 0; i < count; i++) {
+		struct weft_plan *plan = NULL;
+		int result = realize(p, &candidate[i], &plan);
+
+		if (result == -ENOSPC)
+			continue;
+		if (result)
+			return result;
+		++*made;
+		if (!*best || objective(p, plan) < objective(p, *best)) {
+			struct weft_plan *worse = *best;
+
+			*best = plan;
+			plan = worse;
+		}
+		weft_plan_free(plan);
+	}
+	return 0;
+}
+
+/*
+ * With more room, values leave the host tier at other moments, and the step is
+ * not always shorter.  So that more memory hardly ever makes a worse plan, those of
+ * smaller host budgets are tried too: of powers of two and half-way between them,
+ * so that different budgets try the same ones.
+ */
+static int try_less_host(struct planning *p, const struct candidate *candidate, unsigned int count,
+			 struct weft_plan **best)
+{
+	struct candidate less[MOST_REALIZED];
+	uint64_t host = p->budget[WEFT_TIER_HOST], used = (*best)->peak[WEFT_TIER_HOST], rung = GRANULE;
+	unsigned int made = 1;
+	int result = 0;
+
+	while (rung < used)
+		rung *= 2;
+	for (bool half = false; !result && made && rung > GRANULE; half = !half) {
+		uint64_t room = half ? rung / 4 * 3 : rung;
+
+		if (half)
+			rung /= 2;
+		room = whole(room);
+		if (room >= host)
+			continue;
+		p->budget[WEFT_TIER_HOST] = room;
+		for (unsigned int i = 0; i < count; i++) {
+			less[i] = candidate[i];
+			memcpy(less[i].room, p->budget, sizeof(less[i].room));
+		}
+		result = realize_best(p, less, count, best, &made);
+	}
+	p->budget[WEFT_TIER_HOST] = host;
+	return result;
+}
+
 /* The best plan within the budgets; -ENOSPC: no tactic meets them. */
 static int solve(struct planning *p, struct weft_plan **out)
 {
 	struct tactic list[MOST_CANDIDATES];
 	struct candidate candidate[MOST_CANDIDATES];
-	unsigned int count = list_tactics(p, false, list), found = 0;
+	unsigned int count = list_tactics(p, false, list), found = 0, made;
 	struct weft_plan *best = NULL;
+	int result;
 
 	for (unsigned int i = 0; i < count; i++) {
 		struct candidate *c = &candidate[found];
 		struct weft_draft *draft = NULL;
 		struct weft_plan *plan = NULL;
-		int result;
 
 		c->tactic = list[i];
 		memcpy(c->room, p->budget, sizeof(c->room));
@@ -399,30 +460,15 @@ static int solve(struct planning *p, struct weft_plan **out)
 		weft_plan_free(plan);
 	}
 	qsort(candidate, found, sizeof(*candidate), by_objective);
-	for (unsigned int i = 0; i < found && i < 3; i++) {
-		struct weft_plan *plan = NULL;
-		int result = realize(p, &candidate[i], &plan);
-
-		if (result == -ENOSPC)
-			continue;
-		if (result) {
-			weft_plan_free(best);
-			return result;
-		}
-		if (!best || objective(p, plan) < objective(p, best)) {
-			struct weft_plan *worse = best;
-
-			best = plan;
-			plan = worse;
-		}
-		weft_plan_free(plan);
-	}
-	if (best && !within(p, best)) {
+	result = realize_best(p, candidate, found < MOST_REALIZED ? found : MOST_REALIZED, &best, &made);
+	if (!result && best && best->paged_bytes[WEFT_TIER_STORAGE])
+		result = try_less_host(p, candidate, found < MOST_REALIZED ? found : MOST_REALIZED, &best);
+	if (result || (best && !within(p, best))) {
 		weft_plan_free(best);
 		best = NULL;
 	}
 	*out = best;
-	return best ? 0 : -ENOSPC;
+	return result ? result : best ? 0 : -ENOSPC;
 }
 
 /* With a time limit, more memory may be needed than the least: bisect up to the unconstrained peak. */

@@ -8,6 +8,8 @@
  *
  * The second form tries one device budget, in percent of the unconstrained peak,
  * with each host budget (bytes, or "least"), so that storage takes the rest.
+ * The environment's WEFT_BENCH_STORAGE names the directory of the page file,
+ * WEFT_BENCH_DEVICE another device.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -226,7 +228,8 @@ int main(int argc, char **argv)
 		.loss = WEFT_LOSS_CROSS_ENTROPY,
 		.optimizer = strcmp(argv[3], "adam") ? WEFT_OPTIMIZER_SGD : WEFT_OPTIMIZER_ADAM,
 	};
-	if (accel_device_open("embedded:mem=2G,threads=1", &s.device))
+	if (accel_device_open(getenv("WEFT_BENCH_DEVICE") ? getenv("WEFT_BENCH_DEVICE") : "embedded:mem=2G,threads=1",
+			      &s.device))
 		return fprintf(stderr, "%s\n", accel_error()), 1;
 	if (weft_model_load(argv[1], &s.model))
 		return fprintf(stderr, "%s\n", weft_error()), 1;

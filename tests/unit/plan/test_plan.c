@@ -15,6 +15,8 @@
 #include "weft/error.h"
 
 #define GRAPHS 40
+/* How much worse a heuristic's plan may be for more memory. */
+#define TOLERANCE 1.03
 
 static const struct {
 	const char *name;
@@ -167,6 +169,45 @@ static void host_budget_spills_to_storage(void **state)
 		tear_down(&s);
 	}
 	assert_true(spilled > GRAPHS / 4);
+}
+
+/* Seconds and joules together, each as a share of the unconstrained step's: what the planner minimizes. */
+static double objective(const struct weft_plan *p, const struct weft_plan *unconstrained)
+{
+	return p->seconds / unconstrained->seconds + p->joules / unconstrained->joules;
+}
+
+static void more_host_memory_is_no_loss(void **state)
+{
+	unsigned int compared = 0;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < GRAPHS / 4; seed++) {
+		struct weft_plan *unconstrained, *p;
+		struct weft_plan_refusal refusal;
+		double before = 0;
+		struct setting s;
+
+		set_up(&s, seed, 12 + (unsigned int)seed % 20);
+		assert_int_equal(plan(&s, UINT64_MAX, &unconstrained, &refusal), 0);
+		s.request.budget.bytes[WEFT_TIER_STORAGE] = UINT64_MAX;
+		for (uint64_t host = 4096; host <= 4 * unconstrained->peak[WEFT_TIER_DEVICE];
+		     host = (host + host / 4 + 4095) / 4096 * 4096) {
+			s.request.budget.bytes[WEFT_TIER_HOST] = host;
+			if (plan(&s, unconstrained->peak[WEFT_TIER_DEVICE] * 6 / 10, &p, &refusal))
+				continue;
+			if (before > 0 && objective(p, unconstrained) > before * TOLERANCE)
+				fail_msg("graph %llu: with %llu bytes of host memory the plan costs %g, with less %g",
+					 (unsigned long long)seed, (unsigned long long)host,
+					 objective(p, unconstrained), before);
+			compared += before > 0;
+			before = objective(p, unconstrained);
+			weft_plan_free(p);
+		}
+		weft_plan_free(unconstrained);
+		tear_down(&s);
+	}
+	assert_true(compared > GRAPHS / 4);
 }
 
 static void planning_is_deterministic(void **state)
@@ -410,9 +451,13 @@ static void checker_refuses_broken_plans(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plans_hold_at_every_budget),	 cmocka_unit_test(least_budget_is_an_edge),
-		cmocka_unit_test(host_budget_spills_to_storage), cmocka_unit_test(planning_is_deterministic),
-		cmocka_unit_test(policies_keep_to_their_means),	 cmocka_unit_test(time_budget),
+		cmocka_unit_test(plans_hold_at_every_budget),
+		cmocka_unit_test(least_budget_is_an_edge),
+		cmocka_unit_test(host_budget_spills_to_storage),
+		cmocka_unit_test(more_host_memory_is_no_loss),
+		cmocka_unit_test(planning_is_deterministic),
+		cmocka_unit_test(policies_keep_to_their_means),
+		cmocka_unit_test(time_budget),
 		cmocka_unit_test(checker_refuses_broken_plans),
 	};
 
