@@ -465,12 +465,16 @@ int weft_lower_cast_operand(struct weft_lower *lower, uint8_t type, struct weft_
 int weft_lower_cast(struct weft_lower *lower)
 {
 	struct weft_operand x, y;
-	struct weft_layout layout;
-	uint8_t type;
+	struct weft_layout layout = {0};
+	uint8_t type = WEFT_TYPE_NONE;
 	int r = weft_input(lower, 0, &x);
 
-	if (!r)
+	if (!r && !strcmp(lower->node->op_type, "CastLike")) {
+		r = weft_input_shape(lower, 1, &layout);
+		type = layout.type;
+	} else if (!r) {
 		r = weft_onnx_type((int32_t)weft_attribute_int(lower, "to", 0), &type);
+	}
 	if (r)
 		return r;
 	if (type == x.layout.type)
