@@ -7,10 +7,17 @@
  */
 #include "tile.h"
 
-/** Columns of a piece: a block of B that size takes half of local memory. */
+/** Columns of a piece: a block of B is to stay in the second-level cache, 1 MiB and more beside AVX-512. */
+#if defined(__AVX512F__)
+#define PIECE_COLUMNS 384
+#else
 #define PIECE_COLUMNS 256
+#endif
 /** Distance between rows of a packed tile of A: keeps them out of each other's cache sets. */
 #define A_ROW (WEFT_SUM_MATMUL + VF_WIDTH)
+
+/** How far ahead the copying of A's columns reads. */
+#define PREFETCH_ROWS 16
 
 struct matrix {
 	float *base;
@@ -85,8 +92,14 @@ static enum weft_tile_form prepare_a(const struct piece *p, uint32_t row, uint32
 		pointer[0] = a;
 		*step = p->a.column;
 		if (reused) {
-			for (uint32_t k = 0; k < p->depth; k++)
-				weft_copy_floats(packed + k * rows, a + (ptrdiff_t)k * p->a.column, rows);
+			for (uint32_t k = 0; k < p->depth; k++) {
+				const float *from = a + (ptrdiff_t)k * p->a.column;
+
+				/* Rows are too far apart for the hardware to foresee. */
+				__builtin_prefetch(from + PREFETCH_ROWS * p->a.column);
+				__builtin_prefetch(from + PREFETCH_ROWS * p->a.column + rows - 1);
+				weft_copy_floats(packed + k * rows, from, rows);
+			}
 			pointer[0] = packed;
 			*step = rows;
 		}
@@ -164,8 +177,12 @@ static void run_row_of_tiles(const struct piece *p, uint32_t row, uint32_t rows)
 		tile.columns = weft_min(p->columns - column, WEFT_TILE_COLUMNS);
 		tile.b = p->local->b + (size_t)column * WEFT_SUM_MATMUL;
 		tile.b_step = weft_panel_width(tile.columns);
-		for (uint32_t i = 0; i < rows; i++)
+		for (uint32_t i = 0; i < rows; i++) {
 			c[i] = in_place ? at(&p->c, row + i, column) : &p->local->c[i * WEFT_TILE_COLUMNS];
+			/* Needed when the tile is done, and by then here. */
+			__builtin_prefetch(c[i], 1);
+			__builtin_prefetch(c[i] + VF_WIDTH, 1);
+		}
 		if (epilogue_needed && p->bias.base)
 			epilogue.bias = p->bias.base + column;
 		if (!in_place && accumulate)

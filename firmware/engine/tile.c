@@ -3,6 +3,7 @@
 
 /** How far ahead the packing of a panel reads. */
 #define PREFETCH_ROWS 16
+#define PREFETCH_VECTORS 8
 
 /* Bias, activation, partial vectors: all that is not the plain store of a block sum. */
 static __attribute__((noinline)) void finish_tile(const struct weft_tile *tile, const float *sums, unsigned int rows, unsigned int vectors)
@@ -203,8 +204,13 @@ static void pack_transposed(float *panel, uint32_t width, const float *b, ptrdif
 
 			if (columns_here == VF_WIDTH && depth_here == VF_WIDTH) {
 #pragma GCC unroll 16
-				for (unsigned int i = 0; i < VF_WIDTH; i++)
-					rows[i] = vf_load(b + (ptrdiff_t)(n0 + i) * n_stride + k0);
+				for (unsigned int i = 0; i < VF_WIDTH; i++) {
+					const float *from = b + (ptrdiff_t)(n0 + i) * n_stride + k0;
+
+					/* More streams than the hardware follows. */
+					__builtin_prefetch(from + PREFETCH_VECTORS * VF_WIDTH);
+					rows[i] = vf_load(from);
+				}
 			} else {
 #pragma GCC unroll 16
 				for (unsigned int i = 0; i < VF_WIDTH; i++)
