@@ -30,7 +30,7 @@ struct matmul {
 	const union weft_params *params;
 	struct matrix a, b, bias, c;
 	uint32_t batch[2], m, n, k;
-	uint32_t piece_rows, row_pieces, column_pieces;
+	uint32_t piece_rows, piece_columns, row_pieces, column_pieces;
 };
 
 /* Local memory of a lane. */
@@ -215,7 +215,7 @@ static void shift(struct matrix *m, const uint32_t batch[2], uint32_t row, uint3
 static void run_piece(void *argument, unsigned int index, unsigned int lane)
 {
 	const struct matmul *mm = argument;
-	uint32_t column = index % mm->column_pieces * PIECE_COLUMNS;
+	uint32_t column = index % mm->column_pieces * mm->piece_columns;
 	uint32_t row = index / mm->column_pieces % mm->row_pieces * mm->piece_rows;
 	uint32_t product = index / mm->column_pieces / mm->row_pieces, height;
 	const uint32_t batch[2] = {product / mm->batch[1], product % mm->batch[1]};
@@ -226,7 +226,7 @@ static void run_piece(void *argument, unsigned int index, unsigned int lane)
 			  .bias = mm->bias,
 			  .c = mm->c,
 			  .rows = weft_min(mm->m - row, mm->piece_rows),
-			  .columns = weft_min(mm->n - column, PIECE_COLUMNS)};
+			  .columns = weft_min(mm->n - column, mm->piece_columns)};
 
 	shift(&p.a, batch, row, 0);
 	shift(&p.b, batch, 0, column);
@@ -259,7 +259,10 @@ static void share_out(struct matmul *mm, unsigned int lanes)
 	uint64_t pieces;
 	uint32_t wanted = 1, most = (mm->m + 2 * WEFT_TILE_ROWS - 1) / (2 * WEFT_TILE_ROWS);
 
+	/* Pieces of about the same width, in whole tiles. */
 	mm->column_pieces = (mm->n + PIECE_COLUMNS - 1) / PIECE_COLUMNS;
+	mm->piece_columns = (mm->n + mm->column_pieces - 1) / mm->column_pieces;
+	mm->piece_columns = (mm->piece_columns + WEFT_TILE_COLUMNS - 1) / WEFT_TILE_COLUMNS * WEFT_TILE_COLUMNS;
 	pieces = (uint64_t)mm->batch[0] * mm->batch[1] * mm->column_pieces;
 	if (lanes > 1 && pieces < 4 * lanes)
 		wanted = (uint32_t)((4 * lanes + pieces - 1) / pieces);
