@@ -39,6 +39,7 @@ const struct weft_operator weft_operators[] = {
 	{"Floor", 7, LAST, weft_lower_unary_operator},
 	{"GRU", 7, LAST, weft_lower_gru},
 	{"Gather", 1, LAST, weft_lower_gather},
+	{"GatherElements", 11, LAST, weft_lower_gather_elements},
 	{"Gelu", 1, LAST, weft_lower_gelu},
 	{"Gemm", 7, LAST, weft_lower_gemm},
 	{"GlobalAveragePool", 1, LAST, weft_lower_global_pool},

@@ -27,6 +27,7 @@ int weft_lower_concat(struct weft_lower *lower);
 int weft_lower_expand(struct weft_lower *lower);
 int weft_lower_tile(struct weft_lower *lower);
 int weft_lower_gather(struct weft_lower *lower);
+int weft_lower_gather_elements(struct weft_lower *lower);
 int weft_lower_pad(struct weft_lower *lower);
 
 int weft_lower_gemm(struct weft_lower *lower);
