@@ -10,12 +10,8 @@
 #include <string.h>
 
 #include "graph/layout.h"
-#include "import/lower.h"
-#include "import/shape.h"
+#include "import/fold.h"
 #include "weft/error.h"
-
-/* Larger tensors are left to the device. */
-#define MOST_ELEMENTS (1u << 20)
 
 static struct weft_layout layout_of(const struct weft_host_tensor *tensor)
 {
@@ -26,8 +22,8 @@ static struct weft_layout layout_of(const struct weft_host_tensor *tensor)
 	return layout;
 }
 
-static int new_result(struct weft_lower *lower, uint8_t type, const struct weft_shape *shape,
-		      struct weft_host_tensor **result)
+int weft_fold_result(struct weft_lower *lower, uint8_t type, const struct weft_shape *shape,
+		     struct weft_host_tensor **result)
 {
 	uint64_t elements = 1;
 	unsigned int i;
@@ -35,7 +31,7 @@ static int new_result(struct weft_lower *lower, uint8_t type, const struct weft_
 	for (i = 0; i < shape->rank; i++)
 		if (__builtin_mul_overflow(elements, (uint64_t)shape->dims[i], &elements))
 			elements = UINT64_MAX;
-	if (elements > MOST_ELEMENTS)
+	if (elements > WEFT_FOLD_MOST)
 		return weft_node_fail(lower, EOPNOTSUPP, "a constant of %llu elements is too large to compute",
 				      (unsigned long long)elements);
 	return weft_host_tensor_new(type, shape->rank, shape->dims, result);
@@ -73,7 +69,7 @@ static int fold_constant(struct weft_lower *lower, struct weft_host_tensor **res
 	if ((value = weft_attribute(lower, "value_float")) || (value = weft_attribute(lower, "value_int"))) {
 		bool is_float = !strcmp(value->name, "value_float");
 
-		r = new_result(lower, is_float ? WEFT_TYPE_F32 : WEFT_TYPE_I64, &shape, result);
+		r = weft_fold_result(lower, is_float ? WEFT_TYPE_F32 : WEFT_TYPE_I64, &shape, result);
 		if (!r && is_float)
 			weft_host_set_number(*result, 0, (double)value->f);
 		else if (!r)
@@ -84,11 +80,11 @@ static int fold_constant(struct weft_lower *lower, struct weft_host_tensor **res
 		bool is_float = !strcmp(value->name, "value_floats");
 		size_t count = is_float ? value->n_floats : value->n_ints;
 
-		if (count > MOST_ELEMENTS)
+		if (count > WEFT_FOLD_MOST)
 			return weft_node_fail(lower, EINVAL, "%zu values in an attribute", count);
 		shape.rank = 1;
 		shape.dims[0] = (uint32_t)count;
-		r = new_result(lower, is_float ? WEFT_TYPE_F32 : WEFT_TYPE_I64, &shape, result);
+		r = weft_fold_result(lower, is_float ? WEFT_TYPE_F32 : WEFT_TYPE_I64, &shape, result);
 		for (i = 0; i < count && !r; i++) {
 			if (is_float)
 				weft_host_set_number(*result, i, (double)value->floats[i]);
@@ -114,7 +110,7 @@ static int fold_shape(struct weft_lower *lower, struct weft_host_tensor **result
 	start = start < 0 ? 0 : start > in.rank ? in.rank : start;
 	end = end < start ? start : end > in.rank ? in.rank : end;
 	shape.dims[0] = (uint32_t)(end - start);
-	r = new_result(lower, WEFT_TYPE_I64, &shape, result);
+	r = weft_fold_result(lower, WEFT_TYPE_I64, &shape, result);
 	for (i = start; i < end && !r; i++)
 		weft_host_set_integer(*result, (size_t)(i - start), in.dims[i]);
 	return r;
@@ -126,7 +122,7 @@ static int fold_size(struct weft_lower *lower, struct weft_host_tensor **result)
 	int r = weft_input_shape(lower, 0, &in);
 
 	if (!r)
-		r = new_result(lower, WEFT_TYPE_I64, &(struct weft_shape){0}, result);
+		r = weft_fold_result(lower, WEFT_TYPE_I64, &(struct weft_shape){0}, result);
 	if (!r)
 		weft_host_set_integer(*result, 0, (int64_t)weft_layout_elements(&in));
 	return r;
@@ -145,7 +141,7 @@ static int fold_constant_of_shape(struct weft_lower *lower, struct weft_host_ten
 	if (!r && element && element->elements != 1)
 		r = weft_node_fail(lower, EINVAL, "value has %zu elements, not one", element->elements);
 	if (!r)
-		r = new_result(lower, element ? element->type : WEFT_TYPE_F32, &shape, result);
+		r = weft_fold_result(lower, element ? element->type : WEFT_TYPE_F32, &shape, result);
 	for (i = 0; !r && element && i < (*result)->elements; i++) {
 		if (element->type == WEFT_TYPE_F32)
 			weft_host_set_number(*result, i, weft_host_number(element, 0));
@@ -160,7 +156,7 @@ static int fold_strided(struct weft_lower *lower, const struct weft_shape *shape
 			const int32_t strides[], struct weft_host_tensor **result)
 {
 	const struct weft_host_tensor *from = weft_input_known(lower, 0);
-	int r = from ? new_result(lower, from->type, shape, result) : -EOPNOTSUPP;
+	int r = from ? weft_fold_result(lower, from->type, shape, result) : -EOPNOTSUPP;
 
 	if (!r)
 		gather_strided(from, start, strides, *result);
@@ -260,7 +256,7 @@ static int fold_gather(struct weft_lower *lower, struct weft_host_tensor **resul
 		shape.dims[shape.rank++] = index->dims[d];
 	for (d = axis + 1; d < table->rank; d++)
 		inner *= shape.dims[shape.rank++] = table->dims[d];
-	r = new_result(lower, table->type, &shape, result);
+	r = weft_fold_result(lower, table->type, &shape, result);
 	for (i = 0; i < index->elements && !r; i++) {
 		int64_t at = weft_host_integer(index, i);
 
@@ -298,7 +294,7 @@ static int fold_concat(struct weft_lower *lower, struct weft_host_tensor **resul
 		if (__builtin_add_overflow(shape.dims[axis], in->dims[axis], &shape.dims[axis]))
 			return weft_node_fail(lower, EINVAL, "the result overflows");
 	}
-	r = new_result(lower, first->type, &shape, result);
+	r = weft_fold_result(lower, first->type, &shape, result);
 	if (r)
 		return r;
 	for (d = 0; d < axis; d++)
@@ -326,7 +322,7 @@ static int fold_cast(struct weft_lower *lower, struct weft_host_tensor **result)
 	if (r)
 		return weft_fail_in(r, "%s", weft_node_where(lower));
 	memcpy(shape.dims, in->dims, sizeof(shape.dims));
-	r = new_result(lower, type, &shape, result);
+	r = weft_fold_result(lower, type, &shape, result);
 	for (i = 0; i < in->elements && !r; i++) {
 		if (type == WEFT_TYPE_BOOL)
 			weft_host_set_integer(*result, i, weft_host_number(in, i) != 0);
@@ -350,10 +346,10 @@ static int fold_range(struct weft_lower *lower, struct weft_host_tensor **result
 	if (start->elements != 1 || limit->elements != 1 || delta->elements != 1 || weft_host_number(delta, 0) == 0)
 		return weft_node_fail(lower, EINVAL, "start, limit and a delta other than zero are needed");
 	count = ceil((weft_host_number(limit, 0) - weft_host_number(start, 0)) / weft_host_number(delta, 0));
-	if (!(count <= MOST_ELEMENTS))
+	if (!(count <= WEFT_FOLD_MOST))
 		return weft_node_fail(lower, EOPNOTSUPP, "a range of %g elements is too long", count);
 	shape.dims[0] = count > 0 ? (uint32_t)count : 0;
-	r = new_result(lower, start->type, &shape, result);
+	r = weft_fold_result(lower, start->type, &shape, result);
 	for (i = 0; !r && i < shape.dims[0]; i++) {
 		if (start->type == WEFT_TYPE_F32)
 			weft_host_set_number(*result, i,
@@ -487,13 +483,13 @@ static int fold_binary(struct weft_lower *lower, struct weft_host_tensor **resul
 	if (!weft_layout_broadcast(&in[0], shape.rank, shape.dims, &out[0]) ||
 	    !weft_layout_broadcast(&in[1], shape.rank, shape.dims, &out[1]))
 		return weft_node_fail(lower, EINVAL, "the inputs do not broadcast");
-	r = new_result(lower, a->type, &shape, &x);
+	r = weft_fold_result(lower, a->type, &shape, &x);
 	if (!r)
-		r = new_result(lower, b->type, &shape, &y);
+		r = weft_fold_result(lower, b->type, &shape, &y);
 	if (!r)
-		r = new_result(lower,
-			       function >= WEFT_BINARY_EQUAL && function <= WEFT_BINARY_XOR ? WEFT_TYPE_BOOL : a->type,
-			       &shape, result);
+		r = weft_fold_result(
+			lower, function >= WEFT_BINARY_EQUAL && function <= WEFT_BINARY_XOR ? WEFT_TYPE_BOOL : a->type,
+			&shape, result);
 	if (!r) {
 		gather_strided(a, 0, out[0].strides, x);
 		gather_strided(b, 0, out[1].strides, y);
@@ -563,14 +559,14 @@ static int fold_where(struct weft_lower *lower, struct weft_host_tensor **result
 		memcpy(joined.dims, shape.dims, sizeof(joined.dims));
 	}
 	for (n = 0; n < 3 && !r; n++) {
-		r = new_result(lower, in[n]->type, &shape, &wide[n]);
+		r = weft_fold_result(lower, in[n]->type, &shape, &wide[n]);
 		if (!r && !weft_layout_broadcast(&layout[n], shape.rank, shape.dims, &out))
 			r = weft_node_fail(lower, EINVAL, "the inputs do not broadcast");
 		if (!r)
 			gather_strided(in[n], 0, out.strides, wide[n]);
 	}
 	if (!r)
-		r = new_result(lower, in[1]->type, &shape, result);
+		r = weft_fold_result(lower, in[1]->type, &shape, result);
 	size = weft_type_size(in[1]->type);
 	for (i = 0; !r && i < wide[0]->elements; i++)
 		memcpy((uint8_t *)(*result)->data + i * size,
@@ -580,23 +576,42 @@ static int fold_where(struct weft_lower *lower, struct weft_host_tensor **result
 	return r;
 }
 
+/* Operators that are evaluated; @inputs must be given and known. */
 static const struct {
 	const char *name;
 	int (*fold)(struct weft_lower *lower, struct weft_host_tensor **result);
+	unsigned int inputs;
 	bool shape_only; /* needs its inputs' shapes, not their contents */
 } folds[] = {
-	{"Constant", fold_constant, true},  {"Shape", fold_shape, true},
-	{"Size", fold_size, true},	    {"ConstantOfShape", fold_constant_of_shape, false},
-	{"Identity", fold_identity, false}, {"Reshape", fold_reshape, false},
-	{"Flatten", fold_reshape, false},   {"Squeeze", fold_reshape, false},
-	{"Unsqueeze", fold_reshape, false}, {"Transpose", fold_transpose, false},
-	{"Slice", fold_slice, false},	    {"Expand", fold_expand, false},
-	{"Gather", fold_gather, false},	    {"Concat", fold_concat, false},
-	{"Cast", fold_cast, false},	    {"Range", fold_range, false},
-	{"Where", fold_where, false},	    {"Neg", fold_unary, false},
-	{"Abs", fold_unary, false},	    {"Not", fold_unary, false},
-	{"Sqrt", fold_unary, false},	    {"Floor", fold_unary, false},
-	{"Ceil", fold_unary, false},
+	{"Constant", fold_constant, 0, true},
+	{"Shape", fold_shape, 1, true},
+	{"Size", fold_size, 1, true},
+	{"EyeLike", weft_fold_eye_like, 1, true},
+	{"ConstantOfShape", fold_constant_of_shape, 1, false},
+	{"BlackmanWindow", weft_fold_window, 1, false},
+	{"HammingWindow", weft_fold_window, 1, false},
+	{"HannWindow", weft_fold_window, 1, false},
+	{"MelWeightMatrix", weft_fold_mel_weights, 5, false},
+	{"Identity", fold_identity, 1, false},
+	{"Reshape", fold_reshape, 1, false},
+	{"Flatten", fold_reshape, 1, false},
+	{"Squeeze", fold_reshape, 1, false},
+	{"Unsqueeze", fold_reshape, 1, false},
+	{"Transpose", fold_transpose, 1, false},
+	{"Slice", fold_slice, 1, false},
+	{"Expand", fold_expand, 2, false},
+	{"Gather", fold_gather, 2, false},
+	{"Concat", fold_concat, 1, false},
+	{"Cast", fold_cast, 1, false},
+	{"Range", fold_range, 3, false},
+	{"Where", fold_where, 3, false},
+	{"Neg", fold_unary, 1, false},
+	{"Abs", fold_unary, 1, false},
+	{"Not", fold_unary, 1, false},
+	{"Sqrt", fold_unary, 1, false},
+	{"Floor", fold_unary, 1, false},
+	{"Ceil", fold_unary, 1, false},
+	{"NonZero", weft_fold_non_zero, 1, false},
 };
 
 /* Trainable tensors are never known; everything else in the file is. */
@@ -619,7 +634,7 @@ static bool inputs_known(struct weft_lower *lower)
 		     symbol->initializer->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE))
 			return false;
 		known = weft_input_maybe(lower, i);
-		if (!known || known->elements > MOST_ELEMENTS)
+		if (!known || known->elements > WEFT_FOLD_MOST)
 			return false;
 	}
 	return lower->node->n_input > 0;
@@ -630,33 +645,32 @@ int weft_fold(struct weft_lower *lower, bool *done)
 	int (*fold)(struct weft_lower *, struct weft_host_tensor **) = NULL;
 	struct weft_host_tensor *result = NULL;
 	bool shape_only = false;
-	unsigned int i;
+	unsigned int i, inputs = 0;
 	int r;
 
 	*done = false;
 	for (i = 0; i < sizeof(folds) / sizeof(folds[0]); i++) {
 		if (!strcmp(folds[i].name, lower->node->op_type)) {
 			fold = folds[i].fold;
+			inputs = folds[i].inputs;
 			shape_only = folds[i].shape_only;
 		}
 	}
-	for (i = 0; !fold && i < sizeof(binary_names) / sizeof(binary_names[0]); i++)
+	for (i = 0; !fold && i < sizeof(binary_names) / sizeof(binary_names[0]); i++) {
 		if (!strcmp(binary_names[i].name, lower->node->op_type) && lower->node->n_input == 2 &&
-		    lower->model->opset >= 7)
+		    lower->model->opset >= 7) {
 			fold = fold_binary;
+			inputs = 2;
+		}
+	}
 	if (!fold || lower->node->n_output < 1 || (!shape_only && !inputs_known(lower)))
 		return 0;
+	if (fold == fold_concat)
+		inputs = (unsigned int)lower->node->n_input;
 	/* Evaluators read the inputs that their operators must have without asking again. */
-	for (i = 0; !shape_only && i < (fold == fold_where || fold == fold_range     ? 3u
-					: fold == fold_binary || fold == fold_gather ? 2u
-										     : 1u);
-	     i++)
+	for (i = 0; i < inputs; i++)
 		if (!weft_has_input(lower, i))
 			return weft_node_fail(lower, EINVAL, "input %u is missing", i);
-	if (fold == fold_concat)
-		for (i = 0; i < lower->node->n_input; i++)
-			if (!weft_has_input(lower, i))
-				return weft_node_fail(lower, EINVAL, "input %u is missing", i);
 	r = fold(lower, &result);
 	if (r) {
 		weft_host_tensor_free(result);

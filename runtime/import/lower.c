@@ -269,13 +269,15 @@ static int unknown_operator(const struct weft_lower *lower)
 
 static int lower_node(struct weft_lower *lower)
 {
+	static const char *const domains[] = {"", "ai.onnx", "com.microsoft", "ai.onnx.preview.training"};
 	const char *domain = lower->node->domain;
 	unsigned int i;
 	bool done;
 	int r;
 
-	if (domain && domain[0] && strcmp(domain, "ai.onnx") && strcmp(domain, "com.microsoft"))
-		return unknown_operator(lower);
+	for (i = 0; domain && strcmp(domain, domains[i]); i++)
+		if (i + 1 == sizeof(domains) / sizeof(domains[0]))
+			return unknown_operator(lower);
 	r = weft_fold(lower, &done);
 	if (r || done)
 		return r;

@@ -52,4 +52,15 @@ int weft_lower_cross_entropy(struct weft_lower *lower);
 int weft_lower_lstm(struct weft_lower *lower);
 int weft_lower_gru(struct weft_lower *lower);
 
+int weft_lower_trilu(struct weft_lower *lower);
+int weft_lower_one_hot(struct weft_lower *lower);
+int weft_lower_hardmax(struct weft_lower *lower);
+int weft_lower_depth_to_space(struct weft_lower *lower);
+int weft_lower_space_to_depth(struct weft_lower *lower);
+int weft_lower_cumulative_sum(struct weft_lower *lower);
+
+int weft_lower_adagrad(struct weft_lower *lower);
+int weft_lower_adam(struct weft_lower *lower);
+int weft_lower_momentum(struct weft_lower *lower);
+
 #endif /* WEFT_IMPORT_OPERATORS_H */
