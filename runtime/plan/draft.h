@@ -55,6 +55,7 @@ struct weft_tactics {
 	bool page_host;	     /* activations may stay in the host tier */
 	bool page_storage;   /* activations may go on to storage */
 	bool through;	     /* activations that are paged always go on to storage */
+	bool by_bytes;	     /* worth is judged by bytes and positions, not by the device's seconds */
 	const uint8_t *home; /* per base: tier of persistent values */
 };
 

@@ -3,7 +3,8 @@
  * The greedy planner: simulate the step under several tactics, pack, and take
  * the plan that is predicted to be best.  A tactic says which persistent values
  * leave device memory between uses, in which tier they are at home, and whether
- * activations are paged, recomputed or both.
+ * activations are paged, recomputed or both.  Judging by bytes instead of the
+ * device's costs often fits in less, and its least does not depend on the device.
  *
  * The least budget comes from the most aggressive tactics alone, and is computed
  * before anything else: a budget below it is refused, and one that no other
@@ -19,7 +20,7 @@
 
 /* Budgets and peaks are counted in whole pages, as devices allocate them. */
 #define GRANULE WEFT_PLAN_IO_ALIGN
-#define MOST_CANDIDATES 64
+#define MOST_CANDIDATES 96
 #define MOST_REALIZED 3 /* candidates that are worked out in full */
 
 enum paging { PAGING_BOTH, PAGING_PAGE, PAGING_RECOMPUTE, PAGINGS };
@@ -29,6 +30,7 @@ struct tactic {
 	double hosted; /* share of the host tier that they may take */
 	enum paging paging;
 	enum weft_order_kind order;
+	bool by_bytes; /* see struct weft_tactics */
 };
 
 struct candidate {
@@ -122,6 +124,7 @@ static struct weft_tactics tactics_of(struct planning *p, const struct tactic *t
 
 	memcpy(tactics.room, room, sizeof(tactics.room));
 	tactics.in_place = true;
+	tactics.by_bytes = tactic->by_bytes;
 	switch (p->request->policy) {
 	case WEFT_POLICY_KEEP:
 		break;
@@ -247,7 +250,8 @@ static unsigned int list_tactics(const struct planning *p, bool extreme, struct 
 			for (unsigned int g = 0; g < PAGINGS; g++) {
 				if (policy != WEFT_POLICY_AUTO && g)
 					break;
-				list[count++] = (struct tactic){aways[a], shares[h], g, WEFT_ORDER_EAGER};
+				for (unsigned int by = 0; by < 2; by++)
+					list[count++] = (struct tactic){aways[a], shares[h], g, WEFT_ORDER_EAGER, by};
 			}
 		}
 	}

@@ -21,12 +21,12 @@
 enum weft_tier { WEFT_TIER_DEVICE, WEFT_TIER_HOST, WEFT_TIER_STORAGE, WEFT_TIERS };
 
 enum weft_action_kind {
-	WEFT_ACTION_COMPUTE, /* run @operation; outputs at @place of their bases */
+	WEFT_ACTION_COMPUTE,  /* run @operation; outputs at @place of their bases */
 	WEFT_ACTION_PAGE_OUT, /* @value device -> host */
-	WEFT_ACTION_PAGE_IN, /* @value host -> device */
-	WEFT_ACTION_STORE, /* @value host -> storage */
-	WEFT_ACTION_LOAD, /* @value storage -> host */
-	WEFT_ACTION_DROP, /* @value's copy in @tier is no longer needed */
+	WEFT_ACTION_PAGE_IN,  /* @value host -> device */
+	WEFT_ACTION_STORE,    /* @value host -> storage */
+	WEFT_ACTION_LOAD,     /* @value storage -> host */
+	WEFT_ACTION_DROP,     /* @value's copy in @tier is no longer needed */
 };
 
 /**
@@ -37,13 +37,14 @@ enum weft_action_kind {
  * ever goes to storage).
  */
 struct weft_action {
-	uint8_t kind; /* enum weft_action_kind */
-	uint8_t tier; /* DROP: enum weft_tier */
-	bool recompute; /* COMPUTE: not the operation's first run in this step */
+	uint8_t kind;	   /* enum weft_action_kind */
+	uint8_t tier;	   /* DROP: enum weft_tier */
+	bool recompute;	   /* COMPUTE: not the operation's first run in this step */
 	weft_id operation; /* COMPUTE */
-	weft_id value; /* all others */
-	uint64_t offset; /* PAGE_OUT: host, PAGE_IN: device, STORE: storage, LOAD: host */
-	/** COMPUTE: device offset per operand slot, of the operand's base (inputs: where the copy is; outputs: where it goes). */
+	weft_id value;	   /* all others */
+	uint64_t offset;   /* PAGE_OUT: host, PAGE_IN: device, STORE: storage, LOAD: host */
+	/** COMPUTE: device offset per operand slot, of the operand's base (inputs: where the copy is; outputs: where it
+	 * goes). */
 	uint64_t place[WEFT_MAX_OPERANDS];
 };
 
@@ -76,7 +77,7 @@ struct weft_plan {
 	double bound_joules; /* proven lower bound, 0 if none */
 	double solver_seconds;
 	uint64_t paged_bytes[WEFT_TIERS]; /* HOST: device<->host both ways; STORAGE: host<->storage both ways */
-	uint32_t recomputed; /* operations run more than once, counted with repetition */
+	uint32_t recomputed;		  /* operations run more than once, counted with repetition */
 };
 
 /** Budgets in bytes; UINT64_MAX is unlimited, 0 forbids the tier. */
@@ -87,10 +88,10 @@ struct weft_budget {
 
 enum weft_policy {
 	WEFT_POLICY_AUTO,
-	WEFT_POLICY_KEEP, /* everything stays in device memory */
+	WEFT_POLICY_KEEP,      /* everything stays in device memory */
 	WEFT_POLICY_RECOMPUTE, /* no activation is paged */
-	WEFT_POLICY_HOST, /* activations are paged to the host only, nothing is recomputed */
-	WEFT_POLICY_STORAGE, /* activations go to storage only, nothing is recomputed */
+	WEFT_POLICY_HOST,      /* activations are paged to the host only, nothing is recomputed */
+	WEFT_POLICY_STORAGE,   /* activations go to storage only, nothing is recomputed */
 };
 
 /** What actions cost, from the device's model or from measurement. */
@@ -115,8 +116,9 @@ struct weft_plan_request {
 };
 
 struct weft_plan_refusal {
-	uint64_t least_device_bytes; /* the smallest device budget that works with the other budgets as given; 0: none does */
-	uint64_t least_host_bytes; /* likewise for the host tier, device as given; 0: none does */
+	uint64_t least_device_bytes; /* the smallest device budget that works with the other budgets as given; 0: none
+					does */
+	uint64_t least_host_bytes;   /* likewise for the host tier, device as given; 0: none does */
 };
 
 struct weft_planner {
@@ -126,7 +128,8 @@ struct weft_planner {
 	 * which case planning again with refusal->least_device_bytes succeeds; or
 	 * another negative errno value.  Deterministic.
 	 */
-	int (*plan)(const struct weft_plan_request *request, struct weft_plan **plan, struct weft_plan_refusal *refusal);
+	int (*plan)(const struct weft_plan_request *request, struct weft_plan **plan,
+		    struct weft_plan_refusal *refusal);
 };
 
 /** Liveness, greedy choice of what to page or recompute, best-fit addresses. */

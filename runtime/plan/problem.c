@@ -381,11 +381,8 @@ int weft_problem_new(const struct weft_graph *graph, const struct weft_costs *co
 	}
 	index_uses(problem);
 	mark_recomputable(problem);
-	for (uint32_t p = 0; p < graph->operations; p++) {
+	for (uint32_t p = 0; p < graph->operations; p++)
 		problem->clock[p + 1] = problem->clock[p] + costs->operation_seconds[problem->order[p]];
-		problem->joules += costs->operation_joules[problem->order[p]];
-	}
-	problem->seconds = problem->clock[graph->operations];
 	*out = problem;
 	return 0;
 failed:

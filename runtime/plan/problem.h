@@ -52,10 +52,9 @@ struct weft_problem {
 	uint32_t *base_of;	   /* per value: index of its base */
 	struct weft_touch **touch; /* per operation */
 	uint8_t *touches;
-	weft_id *order;		/* operations in order of execution */
-	uint32_t *position;	/* inverse of order */
-	double *clock;		/* per position, and one more: seconds of compute before it */
-	double seconds, joules; /* of computing everything once */
+	weft_id *order;	    /* operations in order of execution */
+	uint32_t *position; /* inverse of order */
+	double *clock;	    /* per position, and one more: seconds of compute before it */
 	uint32_t *use_room, *update_room;
 	weft_id *writer_room;
 	struct weft_touch *touch_room;

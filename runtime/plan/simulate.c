@@ -25,10 +25,12 @@ static int bring(struct simulation *s, uint32_t b);
 static double page_seconds(const struct simulation *s, uint32_t b, bool out)
 {
 	const struct weft_costs *costs = s->problem->costs;
-	double bytes = (double)s->problem->base[b].bytes;
-	double seconds = costs->page_seconds + bytes / costs->page_in_bytes_per_second;
+	double bytes = (double)s->problem->base[b].bytes, seconds;
 	bool storage = s->tactics->through || (s->problem->base[b].persistent && sim_is_home(s, b, WEFT_TIER_STORAGE));
 
+	if (s->tactics->by_bytes)
+		return bytes * (out ? 2 : 1);
+	seconds = costs->page_seconds + bytes / costs->page_in_bytes_per_second;
 	if (out)
 		seconds += costs->page_seconds + bytes / costs->page_out_bytes_per_second;
 	if (storage)
@@ -39,8 +41,8 @@ static double page_seconds(const struct simulation *s, uint32_t b, bool out)
 }
 
 /*
- * How to free @b's device copy, and at what cost: seconds, with paging counted at
- * a part because it overlaps with compute.
+ * How to free @b's device copy, and at what cost: seconds (or bytes, when judged by
+ * them), with paging counted at a part because it overlaps with compute.
  */
 static enum method cheapest_method(const struct simulation *s, uint32_t b, double *cost, uint64_t *freed)
 {
@@ -135,7 +137,10 @@ static uint32_t pick_victim(const struct simulation *s, uint64_t need, enum meth
 			continue;
 		if (next == NEVER)
 			next = problem->graph->operations;
-		idle = problem->clock[next] - problem->clock[s->now + 1];
+		if (s->tactics->by_bytes)
+			idle = next - (s->now + 1);
+		else
+			idle = problem->clock[next] - problem->clock[s->now + 1];
 		worth = (idle + 1e-7) * (double)(freed < need ? freed : need) / (cost + 1e-9);
 		/* Ties by index, so that the choice does not depend on the list's order. */
 		if (victim == WEFT_NONE || worth > best || (worth == best && b < victim)) {

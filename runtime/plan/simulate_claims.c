@@ -17,7 +17,7 @@ static bool input_changes(const struct simulation *s, weft_id o, uint32_t b, uin
 }
 
 /*
- * Seconds to make @b again at @position, negative if impossible.  @kept receives
+ * Seconds (or bytes, when judged by them) to make @b again at @position, negative if impossible.  @kept receives
  * the bytes that live longer because of it.
  */
 double sim_recompute_seconds(const struct simulation *s, uint32_t b, uint32_t position, uint64_t *kept,
@@ -34,7 +34,7 @@ double sim_recompute_seconds(const struct simulation *s, uint32_t b, uint32_t po
 
 		if (problem->position[o] > s->now)
 			return -1;
-		seconds += problem->costs->operation_seconds[o];
+		seconds += s->tactics->by_bytes ? (double)base->bytes : problem->costs->operation_seconds[o];
 		for (unsigned int i = 0; i < problem->touches[o]; i++) {
 			uint32_t y = problem->touch[o][i].base;
 			const struct weft_base *input = &problem->base[y];

@@ -81,7 +81,8 @@ void accel_log_set(accel_log_function function, void *user, enum accel_log_level
  *				are powers of 1024; default 256M), threads=N (compute
  *				lanes; default 1), isa=auto|scalar|avx2|avx512 (code
  *				path of the engine: same results), profile=NAME
- *				(modelled device, see accel_device_info)
+ *				(modelled device, see accel_device_info; default host,
+ *				since a processor core is what computes here)
  *	"/dev/accel/accelN"	that node
  *
  * -EINVAL: spec not understood; -ENODEV: no such device; -EPROTO: versions of

@@ -143,7 +143,7 @@ int embedded_parse(const char *spec, struct embedded_options *options)
 		.memory_bytes = DEFAULT_MEMORY,
 		.threads = 1,
 		.isa = WEFT_ENGINE_AUTO,
-		.model = weft_model_get(0),
+		.model = weft_model_find("host"),
 	};
 	while (option) {
 		int length = (int)strcspn(++option, ","), result;

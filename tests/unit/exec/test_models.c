@@ -26,12 +26,11 @@ struct network {
 	const char *file;
 	uint32_t batch;
 	enum weft_optimizer optimizer;
-	unsigned int percent;		  /* of the unconstrained peak that must do */
-	unsigned int percent_recomputing; /* the same for recomputation alone */
+	unsigned int percent; /* of the unconstrained peak that must do */
 };
 
-static const struct network lenet = {"lenet.onnx", 64, WEFT_OPTIMIZER_ADAM, 50, 56};
-static const struct network resnet = {"resnet18_cifar_w16.onnx", 32, WEFT_OPTIMIZER_SGD, 30, 30};
+static const struct network lenet = {"lenet.onnx", 64, WEFT_OPTIMIZER_ADAM, 50};
+static const struct network resnet = {"resnet18_cifar_w16.onnx", 32, WEFT_OPTIMIZER_SGD, 30};
 
 static struct weft_graph *load(const struct network *network)
 {
@@ -138,8 +137,7 @@ static void same_weights(const struct network *network)
 	assert_string_equal(hex, expected);
 	for (unsigned int i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
 		struct weft_session_options options = {
-			.device_bytes =
-				peak * (runs[i].recomputes ? network->percent_recomputing : network->percent) / 100,
+			.device_bytes = peak * network->percent / 100,
 			.host_bytes = UINT64_MAX,
 			.storage_bytes = runs[i].storage,
 			.policy = runs[i].policy,
