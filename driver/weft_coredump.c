@@ -4,6 +4,7 @@
  * Taken in the fence signalling path, so it gives up rather than wait for memory.
  */
 #include <linux/devcoredump.h>
+#include <linux/scatterlist.h>
 #include <linux/slab.h>
 
 #include <drm/drm_print.h>
@@ -38,6 +39,33 @@ static void print_mailbox(struct drm_printer *p, const struct weft_hw_mailbox *m
 	}
 }
 
+/*
+ * Hand the text to devcoredump, page by page: it would free a single buffer with vfree(),
+ * and such a one cannot be had without waiting.
+ */
+static void publish(struct device *dev, const char *text, size_t bytes)
+{
+	unsigned int count = DIV_ROUND_UP(bytes, PAGE_SIZE);
+	struct scatterlist *list = kmalloc_array(count, sizeof(*list), GFP_NOWAIT | __GFP_NOWARN);
+
+	if (!list)
+		return;
+	sg_init_table(list, count);
+	for (unsigned int i = 0; i < count; i++) {
+		struct page *page = alloc_page(GFP_NOWAIT | __GFP_NOWARN);
+
+		if (!page) {
+			while (i--)
+				__free_page(sg_page(&list[i]));
+			kfree(list);
+			return;
+		}
+		sg_set_page(&list[i], page, min(bytes - i * PAGE_SIZE, PAGE_SIZE), 0);
+	}
+	sg_copy_from_buffer(list, count, text, bytes);
+	dev_coredumpsg(dev, list, bytes, GFP_NOWAIT); /* frees them */
+}
+
 /**
  * weft_coredump() - make a dump
  * @wdev: the device
@@ -65,9 +93,8 @@ void weft_coredump(struct weft_device *wdev, const struct weft_job *job, const c
 			   job->queue->context->id, job->queue->hw_id, job->number, job->call.sequence,
 			   job->request.address, job->request.bytes);
 	print_mailbox(&p, mailbox);
-	dev_coredumpv(wdev->drm.dev, text, DUMP_BYTES - iterator.remain, GFP_NOWAIT);
-	text = NULL; /* devcoredump has it */
+	publish(wdev->drm.dev, text, DUMP_BYTES - iterator.remain);
 out:
-	kvfree(text);
+	kfree(text);
 	kfree(mailbox);
 }
