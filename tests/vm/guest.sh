@@ -1,75 +1,111 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# tests/vm/guest.sh NAME: one test, in the guest.  BUILD names the build tree,
-# MODEL a model, WEIGHTS the hash that training it on the embedded device gives.
-set -eu
-objects=/sys/kernel/debug/accel/0000:01:00.0/objects
+# tests/vm/guest.sh NAME...: tests in the guest, one after another.  Each prints
+# "ok - NAME" or "not ok - NAME (why)"; what else it prints comes before, after "# ".
+# A test must leave no object in the driver and no warning in the kernel's log.
+# BUILD names the build tree, MODEL a model, WEIGHTS the hash that training it on the
+# embedded device gives, KSELFTESTS the folder of the kernel's own kind of tests.
+set -u
+debugfs=/sys/kernel/debug/accel/0000:01:00.0
+trouble='WARNING:|BUG:|Oops|Call Trace|general protection|refcount_t:|possible .* deadlock|blocked for more than'
 
+# Closing a file does not wait for what the device still has to forget.
 no_objects() {
-	sleep 0.3
-	if grep -v ' 0$' $objects; then
-		echo "objects are left"
-		exit 1
-	fi
+	local i
+	[ -e $debugfs/objects ] || return 0
+	for i in $(seq 100); do
+		grep -qv ' 0$' $debugfs/objects || return 0
+		sleep 0.1
+	done
+	grep -v ' 0$' $debugfs/objects
+	return 1
+}
+
+clean_log() {
+	dmesg -c >/run/dmesg
+	! grep -aE "$trouble" /run/dmesg || { cat /run/dmesg; return 1; }
 }
 
 train() { # arguments of weft train
 	"$BUILD/bin/weft" train "$MODEL" --data generate:28x28x1,count=1000 --epochs 1 --batch 64 --json --quiet \
-		--device /dev/accel/accel0 "$@" >/tmp/train.json
+		--device /dev/accel/accel0 "$@" >/tmp/train.json || return 1
 	grep -q "$WEIGHTS" /tmp/train.json || {
 		echo "weights differ from the embedded device's"
 		cat /tmp/train.json
-		exit 1
+		return 1
 	}
 }
 
-case $1 in
-libaccel-*)
-	WEFT_TEST_DEVICE=/dev/accel/accel0 "$BUILD/tests/unit/libaccel/test-accel-${1#libaccel-}"
-	no_objects
-	;;
-train)
-	train
-	no_objects
-	;;
-train-storage)
-	train --device-mem 9M --host-mem 1M --storage /mnt/disk:64M
-	grep -q '"peak_storage_bytes":[[:space:]]*[1-9]' /tmp/train.json || { echo "storage was not used"; exit 1; }
-	no_objects
-	;;
-module)
-	for _ in $(seq 100); do
-		rmmod weft
-		insmod "$MODULE"
-	done
-	[ -c /dev/accel/accel0 ]
-	;;
-bind)
-	# Under load: training runs lose their device again and again.
-	cd /sys/bus/pci/drivers/weft
-	for i in $(seq "${ROUNDS:-100}"); do
-		if [ $((i % 4)) = 1 ]; then
-			timeout 60 "$BUILD/bin/weft" train "$MODEL" --data generate:28x28x1,count=1000 --epochs 50 --quiet \
-				--device /dev/accel/accel0 >/dev/null 2>&1 &
-			sleep 1
+# The tests of a program that prints TAP count one by one, under its name.
+tap() { # name command...
+	local name=$1
+	shift
+	"$@" 2>&1 | while IFS= read -r line; do
+		if [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ (-\ )?(.*)$ ]]; then
+			echo "${BASH_REMATCH[1]} - $name: ${BASH_REMATCH[3]}"
+		else
+			echo "# $line"
 		fi
-		echo 0000:01:00.0 >unbind
-		echo 0000:01:00.0 >bind
 	done
-	wait
-	no_objects
-	;;
-kselftest)
-	cd "$BUILD/tests/kselftest"
-	for test in ./test_*[a-z]; do
-		[ -f "$test" ] || continue
-		$test || exit 1
-	done
-	no_objects
-	;;
-*)
-	echo "no test $1"
-	exit 1
-	;;
-esac
+	return "${PIPESTATUS[0]}"
+}
+
+one() { # name
+	case $1 in
+	libaccel-*)
+		WEFT_TEST_DEVICE=/dev/accel/accel0 "$BUILD/tests/unit/libaccel/test-accel-${1#libaccel-}"
+		;;
+	train)
+		train
+		;;
+	train-storage)
+		train --device-mem 9M --host-mem 1M --storage /mnt/disk:64M &&
+			grep -q '"peak_storage_bytes":[[:space:]]*[1-9]' /tmp/train.json || {
+			echo "storage was not used"
+			return 1
+		}
+		;;
+	module)
+		for _ in $(seq 100); do
+			rmmod weft && insmod "$MODULE" || return 1
+		done
+		[ -c /dev/accel/accel0 ]
+		;;
+	bind)
+		# Under load: training runs lose their device again and again.
+		cd /sys/bus/pci/drivers/weft || return 1
+		for i in $(seq "${ROUNDS:-100}"); do
+			if [ $((i % 4)) = 1 ]; then
+				timeout 60 "$BUILD/bin/weft" train "$MODEL" --data generate:28x28x1,count=1000 \
+					--epochs 50 --quiet --device /dev/accel/accel0 >/dev/null 2>&1 &
+				sleep 1
+			fi
+			echo 0000:01:00.0 >unbind && echo 0000:01:00.0 >bind || return 1
+		done
+		wait
+		;;
+	kselftest-*)
+		cd "$KSELFTESTS" && tap "$1" "./${1#kselftest-}"
+		;;
+	*)
+		echo "no such test"
+		return 1
+		;;
+	esac
+}
+
+if [ "$1" = --one ]; then
+	one "$2"
+	exit
+fi
+dmesg -c >/dev/null
+for name in "$@"; do
+	timeout -k 10 900 "$0" --one "$name" 2>&1 | sed -uE '/^(not )?ok - /!s/^/# /'
+	status=${PIPESTATUS[0]}
+	why=
+	[ "$status" = 0 ] || why=" (status $status)"
+	left=$(no_objects) || why="$why (objects are left: ${left//$'\n'/, })"
+	log=$(clean_log) || { why="$why (the kernel's log has warnings)"; echo "# ${log//$'\n'/$'\n'# }"; }
+	echo "${why:+not }ok - $name$why"
+done

@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# tests/vm/misbehave.sh KIND, in a guest whose vnpu misbehaves in that way: two
+# tests/vm/misbehave.sh misbehave-KIND, in a guest whose vnpu misbehaves in that way: two
 # training runs beside one another.  What may fail is what the kind says; what
 # does not fail must have the right weights.  BUILD and MODEL name the build tree and the model;
 # WEIGHTS the hash that an undisturbed run gives.
 set -u
-kind=$1
+kind=${1#misbehave-}
 weft=$BUILD/bin/weft
 out=/tmp/misbehave
 mkdir -p $out
 
 train() {
-	timeout 100 "$weft" train "$MODEL" --data generate:28x28x1,count=1000 --epochs 1 --json --quiet --batch 64 \
+	timeout 600 "$weft" train "$MODEL" --data generate:28x28x1,count=1000 --epochs 1 --json --quiet --batch 64 \
 		--device /dev/accel/accel0 >"$out/$1.json" 2>"$out/$1.err"
 	echo $? >"$out/$1.status"
 }
@@ -38,7 +38,13 @@ for run in first second; do
 		sed "s/^/$kind: $run: /" $out/$run.err
 	fi
 done
-dumps=$(ls -d /sys/class/devcoredump/devcd* 2>/dev/null | wc -l)
+dumps=0
+for dump in /sys/class/devcoredump/devcd*; do
+	[ -e "$dump/data" ] || continue
+	dumps=$((dumps + 1))
+	head -n 1 "$dump/data" | grep -q '^weft coredump 1$' || { echo "$kind: a devcoredump is not readable"; exit 1; }
+	echo 1 >"$dump/data"
+done
 echo "$kind: $good finished, $failed failed, $dumps devcoredumps"
 
 expect() { # good failed least-dumps
@@ -55,7 +61,10 @@ corrupt-event) expect 1 1 1 ;;
 wedge | freeze | die) [ "$dumps" -ge 1 ] || { echo "$kind: no devcoredump"; exit 1; } ;;
 esac
 # Nothing is left behind.
-sleep 1
+for _ in $(seq 100); do
+	grep -qv ' 0$' /sys/kernel/debug/accel/*/objects || break
+	sleep 0.1
+done
 if grep -v ' 0$' /sys/kernel/debug/accel/*/objects; then
 	echo "$kind: objects are left"
 	exit 1

@@ -6,10 +6,14 @@
 #
 # KERNEL: a Debian kernel version with headers installed.
 
-KERNEL ?= $(shell ls -v /boot 2>/dev/null | sed -n 's/^vmlinuz-//p' | tail -n 1)
+# The newest with DRM accel; asked for when it is needed, as setup may install it.
+KERNEL ?= $(shell cd /boot && ls -v config-* | xargs -r grep -l '^CONFIG_DRM_ACCEL=y' | sed -n '$$s/^config-//p')
 
 setup-vm:
 	@scripts/setup vm
+
+vm-kernel:
+	@echo $(KERNEL)
 
 driver: setup-vm
 	@$(MAKE) --no-print-directory -C /lib/modules/$(KERNEL)/build M=$(CURDIR) modules
@@ -17,9 +21,9 @@ driver: setup-vm
 vm: build driver
 	@tools/vm/run --build $(BUILD) --kernel $(KERNEL)
 
-check-vm: setup-test build driver
+check-vm: setup-test build
 	@meson configure $(BUILD) -Dtests=enabled
 	@$(MAKE) --no-print-directory build
-	@tests/vm/check.sh $(BUILD) $(TESTS)
+	@scripts/check "tap:vm:tests/vm/check.sh $(BUILD) $(TESTS)"
 
-.PHONY: driver vm check-vm setup-vm
+.PHONY: driver vm vm-kernel check-vm setup-vm
