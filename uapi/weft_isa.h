@@ -176,6 +176,29 @@ enum weft_activation {
  * to partial i mod WEFT_SUM_PARTIALS, each from +0 and in ascending order; a
  * tree then adds partial j + 8 to partial j (j < 8), j + 4 to j (j < 4), 2 to
  * 0 and 3 to 1, and 1 to 0.  The bits of a NaN are not defined.
+ *
+ * Winograd form (Lavin and Gray, CVPR 2016).  CONV_FWD and CONV_BWD_DATA with a
+ * 3 x 3 kernel, stride 1, dilation 1 and one group, that sum over
+ * WEFT_WINOGRAD_LEAST_CHANNELS to WEFT_WINOGRAD_MOST_CHANNELS channels (C; OC)
+ * and whose output has at least WEFT_WINOGRAD_LEAST_WIDTH columns, are defined as
+ * follows instead.  The output of each sample is cut into tiles of 2 x 2 from
+ * its row 0, column 0 on.  Let d be the 4 x 4 elements of the input that a tile
+ * and its taps meet, +0 where they are outside, and g the 3 x 3 weights, both in
+ * ascending rows and columns of the input (the data gradient's weights are so
+ * reversed).  Each step below is first taken on columns of the matrix, then
+ * on the rows of the result (on rows first for y), and every operation rounds:
+ *
+ *	v0 = d0 - d2, v1 = d1 + d2, v2 = d2 - d1, v3 = d1 - d3
+ *	u0 = g0, u1 = ((g0 + g2) + g1) / 2, u2 = ((g0 + g2) - g1) / 2, u3 = g2
+ *	m = sum of v * u over the channels, for each of the 4 x 4: WEFT_SUM_WINOGRAD
+ *	y0 = (m0 + m1) + m2, y1 = (m1 - m2) - m3
+ *
+ * y is added to the total as a block sum is; bias and activation follow.  So a
+ * split of the batch, of the output's channels, or of its rows or columns at an
+ * even one (with the input's part that it meets) gives the same bits, if the
+ * parts are still wide enough.  An infinity or NaN of the input may make NaN of
+ * all outputs of its tiles.
+ *
  * RELU is 0 > x ? 0 : x; CLIP is v = alpha > x ? alpha : x, then
  * beta < v ? beta : v; both keep NaN.
  */
@@ -201,15 +224,15 @@ enum weft_op {
 	 * CONV_FWD: X [N,H,W,C], W [KH,KW,C/G,OC], [bias OC] -> Y [N,OH,OW,OC].
 	 * Innermost stride 1 for all.  Sum over (kh, kw, c), cut every
 	 * WEFT_SUM_CONV terms of that index.  Taps in the padding take no part
-	 * (but their terms count for the cuts).
+	 * (but their terms count for the cuts).  Or in Winograd form.
 	 */
 	WEFT_OP_CONV_FWD = 0x11,
 	/**
 	 * CONV_BWD_DATA: DY [N,OH,OW,OC], W, [bias C] -> DX [N,H,W,C].  Sum over
 	 * (kh, kw, oc), oc counted in its group and cut every WEFT_SUM_CONV terms
 	 * of that index.  A tap that falls between two strides or outside DY
-	 * takes no part (but its terms count for the cuts).  With a bias it is
-	 * ConvTranspose.
+	 * takes no part (but its terms count for the cuts).  Or in Winograd form.
+	 * With a bias it is ConvTranspose.
 	 */
 	WEFT_OP_CONV_BWD_DATA = 0x12,
 	/**
@@ -381,6 +404,11 @@ enum weft_op {
 #define WEFT_SUM_CONV_WEIGHT 512
 /* Below so many channels of a group, CONV_BWD_WEIGHT multiplies by padding. */
 #define WEFT_CONV_WEIGHT_PADDED 16
+/* Winograd form, see enum weft_op: where it applies, and block length of its products. */
+#define WEFT_WINOGRAD_LEAST_CHANNELS 32
+#define WEFT_WINOGRAD_MOST_CHANNELS 1024
+#define WEFT_WINOGRAD_LEAST_WIDTH 6
+#define WEFT_SUM_WINOGRAD 256
 #define WEFT_SUM_REDUCE 256
 /** Interleaved partial sums of a WEFT_SUM_REDUCE block. */
 #define WEFT_SUM_PARTIALS 16

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Convolutions: from commands to correlations. */
-#include "conv.h"
+#include "winograd.h"
 
 /* The taps of grid index @at that take part and are inside the source: within [*low, *high). */
 static void taps_at(const struct weft_axis *axis, uint32_t at, uint32_t *low, uint32_t *high)
@@ -67,7 +67,8 @@ static void tensor_strides(ptrdiff_t to[3], const struct weft_tensor *t)
 		to[i] = t->strides[i];
 }
 
-static void correlate(struct weft_correlation *c, const union weft_params *params, const float *bias)
+static void correlate(struct weft_correlation *c, const union weft_params *params, const struct weft_tensor *w,
+		      const float *bias)
 {
 	c->accumulate = params->conv.flags & WEFT_F_ACCUMULATE;
 	c->epilogue = (struct weft_epilogue){.bias = bias,
@@ -77,6 +78,9 @@ static void correlate(struct weft_correlation *c, const union weft_params *param
 	c->finish = bias || params->conv.activation != WEFT_ACT_NONE;
 	if (c->channels == 1 && c->columns == 1)
 		WEFT_KERNEL(weft_correlate_depthwise)(c);
+	else if (weft_winograd_shape(params, w, c->axis[1].grid) && c->channels >= WEFT_WINOGRAD_LEAST_CHANNELS &&
+		 c->channels <= WEFT_WINOGRAD_MOST_CHANNELS)
+		WEFT_KERNEL(weft_correlate_winograd)(c);
 	else
 		WEFT_KERNEL(weft_correlate)(c);
 }
@@ -111,7 +115,7 @@ enum weft_fault WEFT_KERNEL(weft_conv_fwd)(WEFT_KERNEL_ARGUMENTS)
 		};
 	tensor_strides(c.source_stride, x);
 	tensor_strides(c.output_stride, y);
-	correlate(&c, params, pointer[2]);
+	correlate(&c, params, w, pointer[2]);
 	return WEFT_FAULT_NONE;
 }
 
@@ -152,7 +156,7 @@ enum weft_fault WEFT_KERNEL(weft_conv_bwd_data)(WEFT_KERNEL_ARGUMENTS)
 					.source = dy->dims[1 + i],
 				};
 			c.output = (float *)pointer[3] + (ptrdiff_t)h * dx->strides[1] + (ptrdiff_t)w0 * dx->strides[2];
-			correlate(&c, params, pointer[2]);
+			correlate(&c, params, w, pointer[2]);
 		}
 	}
 	return WEFT_FAULT_NONE;

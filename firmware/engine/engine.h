@@ -19,6 +19,8 @@
 
 /** Local memory of a lane, for packing and partial sums: not device memory. */
 #define WEFT_LANE_LOCAL_BYTES (1u << 20)
+/** Memory that the lanes share, for operands in another form: not device memory. */
+#define WEFT_SHARED_BYTES (4u << 20)
 #define WEFT_ENGINE_MAX_LANES 64
 
 enum weft_engine_isa { WEFT_ENGINE_AUTO, WEFT_ENGINE_SCALAR, WEFT_ENGINE_AVX2, WEFT_ENGINE_AVX512 };
@@ -62,5 +64,7 @@ typedef void (*weft_piece)(void *argument, unsigned int index, unsigned int lane
 void weft_engine_parallel(struct weft_engine_unit *unit, unsigned int count, weft_piece piece, void *argument);
 /** @lane's local memory, WEFT_LANE_LOCAL_BYTES, 64-byte aligned; its contents do not survive the command. */
 void *weft_engine_local(struct weft_engine_unit *unit, unsigned int lane);
+/** WEFT_SHARED_BYTES, 64-byte aligned; its contents do not survive the command. */
+void *weft_engine_shared(struct weft_engine_unit *unit);
 
 #endif /* WEFT_ENGINE_H */

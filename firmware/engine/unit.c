@@ -28,6 +28,7 @@ struct weft_engine_unit {
 	unsigned int lanes;
 	/** Threads running: lanes 1 to this. */
 	unsigned int threads;
+	void *shared;
 	struct lane lane[WEFT_ENGINE_MAX_LANES];
 
 	/** Protects generation, busy, stop, and the call's description below while lanes start. */
@@ -156,6 +157,11 @@ int weft_engine_unit_new(enum weft_engine_isa isa, unsigned int lanes, struct we
 	pthread_mutex_init(&unit->lock, NULL);
 	pthread_cond_init(&unit->start, NULL);
 	pthread_cond_init(&unit->done, NULL);
+	unit->shared = aligned_alloc(4096, WEFT_SHARED_BYTES);
+	if (!unit->shared) {
+		weft_engine_unit_free(unit);
+		return -ENOMEM;
+	}
 	for (unsigned int i = 0; i < lanes; i++) {
 		unit->lane[i].unit = unit;
 		unit->lane[i].index = i;
@@ -186,6 +192,7 @@ void weft_engine_unit_free(struct weft_engine_unit *unit)
 		pthread_join(unit->lane[i].thread, NULL);
 	for (unsigned int i = 0; i < unit->lanes; i++)
 		free(unit->lane[i].local);
+	free(unit->shared);
 	pthread_cond_destroy(&unit->done);
 	pthread_cond_destroy(&unit->start);
 	pthread_mutex_destroy(&unit->lock);
@@ -205,6 +212,11 @@ unsigned int weft_engine_unit_lanes(const struct weft_engine_unit *unit)
 void *weft_engine_local(struct weft_engine_unit *unit, unsigned int lane)
 {
 	return unit->lane[lane].local;
+}
+
+void *weft_engine_shared(struct weft_engine_unit *unit)
+{
+	return unit->shared;
 }
 
 enum weft_fault weft_engine_execute(struct weft_engine_unit *unit, const struct weft_cmd *command,

@@ -132,6 +132,117 @@ static void fwd_element(const struct conv *cv, uint32_t n, uint32_t oh, uint32_t
 	*out = finish(cv, chain.total, oc);
 }
 
+static bool winograd_applies(const struct conv *cv, uint32_t channels, uint32_t width)
+{
+	const union weft_params *p = cv->params;
+	bool plain = p->conv.groups == 1;
+
+	for (unsigned int i = 0; i < 2; i++)
+		plain = plain && cv->wt->dims[i] == 3 && p->conv.stride[i] == 1 && p->conv.dilation[i] == 1;
+	return plain && channels >= WEFT_WINOGRAD_LEAST_CHANNELS && channels <= WEFT_WINOGRAD_MOST_CHANNELS &&
+	       width >= WEFT_WINOGRAD_LEAST_WIDTH;
+}
+
+/* One step of the Winograd form, on elements @step apart. */
+typedef void (*winograd_step)(float *to, const float *from, unsigned int step);
+
+static void winograd_input(float *to, const float *d, unsigned int step)
+{
+	to[0] = d[0] - d[2 * step];
+	to[step] = d[step] + d[2 * step];
+	to[2 * step] = d[2 * step] - d[step];
+	to[3 * step] = d[step] - d[3 * step];
+}
+
+static void winograd_weight(float *to, const float *g, unsigned int step)
+{
+	float ends = g[0] + g[2 * step];
+
+	to[0] = g[0];
+	to[step] = (ends + g[step]) / 2;
+	to[2 * step] = (ends - g[step]) / 2;
+	to[3 * step] = g[2 * step];
+}
+
+/* @step on the columns, then on the rows, of a matrix of four columns, @columns of which are given. */
+static void winograd_both(winograd_step step, float to[16], const float from[16], unsigned int columns)
+{
+	float half[16];
+
+	for (unsigned int j = 0; j < columns; j++)
+		step(half + j, from + j, 4);
+	for (unsigned int i = 0; i < 4; i++)
+		step(to + i * 4, half + i * 4, 1);
+}
+
+static float winograd_output(const float m[4], unsigned int which)
+{
+	return which ? (m[1] - m[2]) - m[3] : (m[0] + m[1]) + m[2];
+}
+
+/* What the taps of an output meet: the output is the data gradient or not. */
+struct winograd {
+	const struct conv *cv;
+	bool data;
+	uint32_t channels;
+};
+
+static void winograd_operands(const struct winograd *w, uint32_t n, int64_t row, int64_t column, uint32_t k,
+			      uint32_t output, float d[16], float g[16])
+{
+	const struct conv *cv = w->cv;
+	const struct weft_tensor *source = w->data ? cv->yt : cv->xt;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		for (unsigned int j = 0; j < 4; j++) {
+			int64_t h = row + i, v = column + j;
+			bool inside = h >= 0 && h < source->dims[1] && v >= 0 && v < source->dims[2];
+
+			d[i * 4 + j] = inside ? *at(w->data ? cv->y : cv->x, source, n, h, v, k) : 0;
+			if (i < 3 && j < 3)
+				g[i * 4 + j] = w->data ? *at(cv->w, cv->wt, 2 - i, 2 - j, output, k)
+						       : *at(cv->w, cv->wt, i, j, k, output);
+		}
+	}
+}
+
+static void winograd_element(const struct winograd *w, uint32_t n, uint32_t row, uint32_t column, uint32_t output)
+{
+	const struct conv *cv = w->cv;
+	const union weft_params *p = cv->params;
+	float *out = w->data ? at(cv->x, cv->xt, n, row, column, output) : at(cv->y, cv->yt, n, row, column, output);
+	/* Of the tile, in the input. */
+	int64_t begin[2] = {row & ~1u, column & ~1u};
+	float total[16] = {0}, sum[16] = {0}, z[4];
+
+	for (unsigned int i = 0; i < 2; i++)
+		begin[i] += w->data ? (int64_t)p->conv.pad[i] - 2 : -(int64_t)p->conv.pad[i];
+	for (uint32_t k = 0; k < w->channels; k++) {
+		float d[16], g[16], v[16], u[16];
+
+		winograd_operands(w, n, begin[0], begin[1], k, output, d, g);
+		winograd_both(winograd_input, v, d, 4);
+		winograd_both(winograd_weight, u, g, 3);
+		for (unsigned int i = 0; i < 16; i++) {
+			sum[i] = fmaf(v[i], u[i], sum[i]);
+			if ((k + 1) % WEFT_SUM_WINOGRAD == 0 || k + 1 == w->channels) {
+				total[i] += sum[i];
+				sum[i] = 0;
+			}
+		}
+	}
+	for (unsigned int i = 0; i < 4; i++)
+		z[i] = winograd_output(total + i * 4, column & 1);
+	*out = finish(cv, (p->conv.flags & WEFT_F_ACCUMULATE ? *out : 0) + winograd_output(z, row & 1), output);
+}
+
+static void winograd_row(const struct winograd *w, const struct weft_tensor *output, uint32_t index)
+{
+	for (uint32_t column = 0; column < output->dims[2]; column++)
+		for (uint32_t k = 0; k < output->dims[3]; k++)
+			winograd_element(w, index / output->dims[1], index % output->dims[1], column, k);
+}
+
 static void fwd_row(const struct conv *cv, uint32_t index)
 {
 	for (uint32_t ow = 0; ow < cv->yt->dims[2]; ow++)
@@ -242,19 +353,29 @@ static struct conv conv_new(const union weft_params *params, struct operand oper
 void reference_conv_fwd(const union weft_params *params, struct operand operand[4])
 {
 	struct conv cv = conv_new(params, operand, (unsigned int[]){0, 1, 3});
+	struct winograd winograd = {.cv = &cv, .channels = cv.cg};
+	bool applies = winograd_applies(&cv, cv.cg, cv.yt->dims[2]);
 
 	cv.bias = operand[2].base;
 	for (uint32_t i = 0; i < cv.yt->dims[0] * cv.yt->dims[1]; i++)
-		fwd_row(&cv, i);
+		if (applies)
+			winograd_row(&winograd, cv.yt, i);
+		else
+			fwd_row(&cv, i);
 }
 
 void reference_conv_bwd_data(const union weft_params *params, struct operand operand[4])
 {
 	struct conv cv = conv_new(params, operand, (unsigned int[]){3, 1, 0});
+	struct winograd winograd = {.cv = &cv, .data = true, .channels = cv.og};
+	bool applies = winograd_applies(&cv, cv.og, cv.xt->dims[2]);
 
 	cv.bias = operand[2].base;
 	for (uint32_t i = 0; i < cv.xt->dims[0] * cv.xt->dims[1]; i++)
-		bwd_data_row(&cv, i);
+		if (applies)
+			winograd_row(&winograd, cv.xt, i);
+		else
+			bwd_data_row(&cv, i);
 }
 
 void reference_conv_bwd_weight(const union weft_params *params, struct operand operand[3])
