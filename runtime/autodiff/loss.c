@@ -40,9 +40,9 @@ static int add_loss_value(struct weft_graph *graph)
 	return r;
 }
 
-static int cross_entropy(struct weft_graph *graph, weft_id logits)
+static int cross_entropy(struct weft_graph *graph, weft_id logits, float smoothing)
 {
-	union weft_params params = {.xent = {.reduction = WEFT_XENT_MEAN}};
+	union weft_params params = {.xent = {.reduction = WEFT_XENT_MEAN, .smoothing = smoothing}};
 	struct weft_layout layout = graph->value[logits].layout, scalar = {.type = WEFT_TYPE_F32};
 	struct weft_layout label = {.type = WEFT_TYPE_I32, .rank = 1};
 	weft_id denominator;
@@ -64,40 +64,95 @@ static int cross_entropy(struct weft_graph *graph, weft_id logits)
 			   (weft_id[]){logits, graph->label, WEFT_NO_ID, graph->loss, WEFT_NO_ID, denominator}, NULL);
 }
 
-static int mean_squared_error(struct weft_graph *graph, weft_id output)
+/* A value for the target, like @output, and one for what becomes of the two. */
+static int add_target(struct weft_graph *graph, const struct weft_operand *output, struct weft_operand *target,
+		      struct weft_operand *result)
 {
-	struct weft_operand operand[3] = {weft_operand_of(graph, output)};
-	struct weft_layout layout = operand[0].layout;
-	union weft_params params = {.binary = {.function = WEFT_BINARY_SUB}};
-	unsigned int i;
 	int r;
 
-	if (layout.type != WEFT_TYPE_F32)
-		return weft_fail(EINVAL, "output %s is not float, as a squared error needs", graph->value[output].name);
-	r = add_label(graph, free_name(graph, "target", "weft.target"), &layout);
+	if (output->layout.type != WEFT_TYPE_F32)
+		return weft_fail(EINVAL, "output %s is not float, as the loss needs", graph->value[output->id].name);
+	r = add_label(graph, free_name(graph, "target", "weft.target"), &output->layout);
 	if (!r)
-		r = weft_build_value(graph, "loss.difference", &layout, &operand[2].id);
+		r = weft_build_value(graph, "loss.difference", &output->layout, &result->id);
 	if (r)
 		return r;
-	operand[1] = weft_operand_of(graph, graph->label);
-	operand[2].layout = layout;
-	r = weft_build_elementwise(graph, "loss.difference", WEFT_OP_BINARY, &params, 2, 3, operand, NULL);
-	if (!r)
-		r = add_loss_value(graph);
+	*target = weft_operand_of(graph, graph->label);
+	result->layout = output->layout;
+	return 0;
+}
+
+/* loss = the mean of @x's elements, after @function of REDUCE. */
+static int mean(struct weft_graph *graph, uint32_t function, const struct weft_operand *x)
+{
+	union weft_params params = {
+		.reduce = {.function = function, .scale = 1.0f / (float)weft_layout_elements(&x->layout)}};
+	struct weft_operand operand[2] = {*x};
+	unsigned int i;
+	int r = add_loss_value(graph);
+
 	if (r)
 		return r;
-	memset(&params, 0, sizeof(params));
-	params.reduce.function = WEFT_REDUCE_SUM_SQUARE;
-	params.reduce.scale = 1.0f / (float)weft_layout_elements(&layout);
-	operand[0] = operand[2];
 	operand[1].id = graph->loss;
-	operand[1].layout = (struct weft_layout){.type = WEFT_TYPE_F32, .rank = layout.rank};
-	for (i = 0; i < layout.rank; i++)
+	operand[1].layout = (struct weft_layout){.type = WEFT_TYPE_F32, .rank = x->layout.rank};
+	for (i = 0; i < x->layout.rank; i++)
 		operand[1].layout.dims[i] = operand[1].layout.strides[i] = 1;
 	return weft_build_broadcast(graph, "loss", WEFT_OP_REDUCE, &params, 1, 2, operand, 0, NULL);
 }
 
-int weft_loss_append(struct weft_graph *graph, enum weft_loss loss)
+static int mean_squared_error(struct weft_graph *graph, weft_id output)
+{
+	union weft_params params = {.binary = {.function = WEFT_BINARY_SUB}};
+	struct weft_operand operand[3] = {weft_operand_of(graph, output)};
+	int r = add_target(graph, &operand[0], &operand[1], &operand[2]);
+
+	if (!r)
+		r = weft_build_elementwise(graph, "loss.difference", WEFT_OP_BINARY, &params, 2, 3, operand, NULL);
+	return r ? r : mean(graph, WEFT_REDUCE_SUM_SQUARE, &operand[2]);
+}
+
+/* What a Sigmoid at the end of the model was applied to, or @output. */
+static struct weft_operand before_sigmoid(const struct weft_graph *graph, weft_id output)
+{
+	const struct weft_operation *producer;
+	struct weft_operand logits = weft_operand_of(graph, output), x;
+
+	if (graph->value[output].producer == WEFT_NO_ID)
+		return logits;
+	producer = &graph->operation[graph->value[output].producer];
+	if (producer->opcode != WEFT_OP_UNARY || producer->params.unary.function != WEFT_UNARY_SIGMOID)
+		return logits;
+	x = weft_operand_of(graph, producer->operand[0]);
+	return weft_layout_same(&x.layout, &logits.layout) ? x : logits;
+}
+
+/* softplus(x) - x * target: -log(sigmoid(x)) where the target is 1, -log(1 - sigmoid(x)) where it is 0. */
+static int binary_cross_entropy(struct weft_graph *graph, weft_id output)
+{
+	union weft_params softplus = {.unary = {.function = WEFT_UNARY_SOFTPLUS}};
+	union weft_params multiply = {.binary = {.function = WEFT_BINARY_MUL}};
+	union weft_params subtract = {.binary = {.function = WEFT_BINARY_SUB}};
+	struct weft_operand x = before_sigmoid(graph, output), target, each, plus, product;
+	int r = add_target(graph, &x, &target, &each);
+
+	plus.layout = product.layout = x.layout;
+	if (!r)
+		r = weft_build_value(graph, "loss.softplus", &x.layout, &plus.id);
+	if (!r)
+		r = weft_build_value(graph, "loss.product", &x.layout, &product.id);
+	if (!r)
+		r = weft_build_elementwise(graph, "loss.softplus", WEFT_OP_UNARY, &softplus, 1, 2,
+					   (struct weft_operand[]){x, plus}, NULL);
+	if (!r)
+		r = weft_build_elementwise(graph, "loss.product", WEFT_OP_BINARY, &multiply, 2, 3,
+					   (struct weft_operand[]){x, target, product}, NULL);
+	if (!r)
+		r = weft_build_elementwise(graph, "loss.difference", WEFT_OP_BINARY, &subtract, 2, 3,
+					   (struct weft_operand[]){plus, product, each}, NULL);
+	return r ? r : mean(graph, WEFT_REDUCE_SUM, &each);
+}
+
+int weft_loss_append(struct weft_graph *graph, enum weft_loss loss, float smoothing)
 {
 	weft_id output = graph->model_output[0];
 	const struct weft_value *value = &graph->value[output];
@@ -108,9 +163,11 @@ int weft_loss_append(struct weft_graph *graph, enum weft_loss loss)
 	}
 	switch (loss) {
 	case WEFT_LOSS_CROSS_ENTROPY:
-		return cross_entropy(graph, output);
+		return cross_entropy(graph, output, smoothing);
 	case WEFT_LOSS_MSE:
 		return mean_squared_error(graph, output);
+	case WEFT_LOSS_BCE:
+		return binary_cross_entropy(graph, output);
 	case WEFT_LOSS_NONE:
 		break;
 	}

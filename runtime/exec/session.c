@@ -277,16 +277,26 @@ int weft_session_digest(struct weft_session *session, char hex[65])
 static void fill_step_values(struct weft_session *session)
 {
 	const struct weft_graph *graph = session->graph;
+	uint32_t every = graph->accumulate > 1 ? graph->accumulate : 1;
+	bool applies = session->steps % every == every - 1;
 
 	if (graph->hyper != WEFT_NO_ID) {
-		float hyper[WEFT_HYPERS];
-		double t = (double)session->steps + 1;
+		float *hyper = weft_executor_host(session->executor, graph->hyper);
+		double t = (double)(session->steps / every) + 1;
 
-		memcpy(hyper, session->hyper, sizeof(hyper));
+		memcpy(hyper, session->hyper, sizeof(session->hyper));
 		hyper[WEFT_HYPER_BIAS1] = (float)(1 - pow((double)hyper[WEFT_HYPER_BETA1], t));
 		hyper[WEFT_HYPER_BIAS2_SQRT] = (float)sqrt(1 - pow((double)hyper[WEFT_HYPER_BETA2], t));
-		memcpy(weft_executor_host(session->executor, graph->hyper), hyper, sizeof(hyper));
+		hyper[WEFT_HYPER_GRADIENT_SCALE] /= (float)every;
+		/* In a step that only adds to the sums, updates leave weights and moments as they are. */
+		if (!applies) {
+			hyper[WEFT_HYPER_LR] = hyper[WEFT_HYPER_WEIGHT_DECAY] = hyper[WEFT_HYPER_GRADIENT_SCALE] = 0;
+			hyper[WEFT_HYPER_BETA1] = hyper[WEFT_HYPER_BETA2] = 1;
+			hyper[WEFT_HYPER_BIAS1] = hyper[WEFT_HYPER_BIAS2_SQRT] = 1;
+		}
 	}
+	if (graph->carry != WEFT_NO_ID)
+		*(float *)weft_executor_host(session->executor, graph->carry) = applies ? 0 : 1;
 	if (graph->counter != WEFT_NO_ID) {
 		int64_t counter[2] = {(int64_t)session->seed, (int64_t)session->steps};
 

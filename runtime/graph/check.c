@@ -258,6 +258,7 @@ static int check_roles(const struct weft_graph *graph)
 		{graph->label, WEFT_VALUE_INPUT, "label"},
 		{graph->loss, -1, "loss"},
 		{graph->hyper, WEFT_VALUE_STEP, "hyperparameters"},
+		{graph->carry, WEFT_VALUE_STEP, "carry of gradients"},
 		{graph->counter, WEFT_VALUE_STEP, "counter"},
 	};
 	unsigned int i;

@@ -23,6 +23,7 @@ struct weft_graph *weft_graph_new(const char *name)
 	graph->label = WEFT_NO_ID;
 	graph->loss = WEFT_NO_ID;
 	graph->hyper = WEFT_NO_ID;
+	graph->carry = WEFT_NO_ID;
 	graph->counter = WEFT_NO_ID;
 	return graph;
 

@@ -107,6 +107,8 @@ struct weft_graph {
 	weft_id label; /* INPUT, i32 [batch] or as the loss wants it; WEFT_NO_ID for inference */
 	weft_id loss; /* scalar f32, or WEFT_NO_ID */
 	weft_id hyper; /* STEP f32 [8], enum weft_hyper, or WEFT_NO_ID */
+	weft_id carry; /* STEP f32 [1]: 1 while gradients are summed up over steps, 0 in the step that applies them; or WEFT_NO_ID */
+	uint32_t accumulate; /* steps whose gradients make one update; 0 and 1: each step's own */
 	weft_id counter; /* STEP i64 [2] for RANDOM and DROPOUT, or WEFT_NO_ID */
 	uint32_t batch;
 	bool training;

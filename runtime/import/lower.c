@@ -10,6 +10,7 @@
 #include "autodiff/loss.h"
 #include "graph/layout.h"
 #include "graph/prune.h"
+#include "optim/select.h"
 #include "optim/update.h"
 #include "weft/error.h"
 
@@ -399,14 +400,17 @@ static void protect_outputs(struct weft_graph *graph)
 static int make_training(struct weft_lower *lower)
 {
 	const struct weft_graph_options *options = lower->options;
+	const struct weft_tuning *tuning = options->tuning;
 	struct weft_graph *graph = lower->graph;
 	int r;
 
-	r = weft_loss_append(graph, options->loss);
+	r = weft_loss_append(graph, options->loss, tuning ? tuning->label_smoothing : 0);
+	if (!r && tuning)
+		r = weft_tuning_select(graph, tuning);
 	if (!r)
 		r = weft_autodiff(graph, options->gradients_as_outputs);
 	if (!r && !options->gradients_as_outputs)
-		r = weft_optimizer_append(graph, options->optimizer, options->nesterov);
+		r = weft_optimizer_append(graph, options->optimizer, options->nesterov, tuning);
 	return r;
 }
 

@@ -8,8 +8,10 @@
 /**
  * Append one update per weight that has a gradient, each as early as it may be:
  * after the last operation that reads the weight or writes its gradient.  Adds
- * graph->hyper and the moments (STATE values of zeros).
+ * graph->hyper and the moments (STATE values of zeros), and what @tuning (may be
+ * NULL) asks for between gradients and updates.
  */
-int weft_optimizer_append(struct weft_graph *graph, enum weft_optimizer optimizer, bool nesterov);
+int weft_optimizer_append(struct weft_graph *graph, enum weft_optimizer optimizer, bool nesterov,
+			  const struct weft_tuning *tuning);
 
 #endif /* WEFT_OPTIM_UPDATE_H */

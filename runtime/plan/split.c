@@ -469,6 +469,8 @@ static int copy_roles(struct splitter *s)
 	to->label = from->label;
 	to->loss = from->loss;
 	to->hyper = from->hyper;
+	to->carry = from->carry;
+	to->accumulate = from->accumulate;
 	to->counter = from->counter;
 	to->batch = from->batch;
 	to->training = from->training;

@@ -36,8 +36,34 @@ struct weft_model_info {
 };
 int weft_model_info(const struct weft_model *model, struct weft_model_info *info);
 
-enum weft_loss { WEFT_LOSS_NONE, WEFT_LOSS_CROSS_ENTROPY, WEFT_LOSS_MSE };
+/**
+ * CROSS_ENTROPY: of scores [batch, classes] and labels.  MSE: mean of the squared differences from a target like the
+ * output.  BCE: mean binary cross-entropy of such a target and the sigmoid of the output, which the loss takes itself:
+ * where the model ends in a Sigmoid, that one is used.
+ */
+enum weft_loss { WEFT_LOSS_NONE, WEFT_LOSS_CROSS_ENTROPY, WEFT_LOSS_MSE, WEFT_LOSS_BCE };
 enum weft_optimizer { WEFT_OPTIMIZER_SGD, WEFT_OPTIMIZER_ADAM, WEFT_OPTIMIZER_ADAMW };
+
+/** What is trained, and how gradients become updates.  All zero: every weight, each by its own gradient. */
+struct weft_tuning {
+	/*
+	 * Shell patterns on weights' names (fnmatch: * matches dots and slashes too).  Trained are those that match one
+	 * of @train (without any: all) and none of @freeze.  A pattern without a match is -EINVAL.  Nothing is computed
+	 * or kept for the gradients of the others.  Running statistics of normalisation follow the data all the same.
+	 */
+	const char *const *train, *const *freeze;
+	uint32_t trains, freezes;
+	float label_smoothing; /* cross-entropy: this share of each target is spread over the classes; [0, 1) */
+	/* > 0: all gradients are multiplied by min(1, clip_norm / (norm + 1e-6)) of the norm of all of them together,
+	 * as torch.nn.utils.clip_grad_norm_ does.  The graph has the norm as output "weft.gradient_norm".
+	 */
+	float clip_norm;
+	/*
+	 * > 1: a step adds its gradients to sums, from 0 and in the order of steps; every so many steps the sums,
+	 * divided by that number, update the weights and are zero again.
+	 */
+	uint32_t accumulate;
+};
 
 struct weft_graph_options {
 	uint32_t batch; /* binds the dynamic batch dimension; 0: the file's own */
@@ -49,6 +75,7 @@ struct weft_graph_options {
 	const char *const *dim_names; /* other symbolic dimensions to bind */
 	const int64_t *dim_values;
 	uint32_t dims;
+	const struct weft_tuning *tuning; /* training; NULL: all zero */
 };
 /**
  * Lower the model to device operations, with shapes, gradients and updates.
