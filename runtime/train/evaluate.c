@@ -66,26 +66,72 @@ static int take_values(struct weft_session *session, const struct weft_value_sou
 	return 0;
 }
 
-/* Add one example's logits to the sums. */
-static void judge(const float *logit, uint32_t classes, int32_t label, uint64_t *right, double *loss)
+/* Sums over the examples that were judged. */
+struct judgement {
+	enum weft_loss kind;
+	bool probabilities; /* BCE: the model's outputs have been through a sigmoid */
+	uint64_t right;
+	double loss;
+};
+
+static uint32_t highest(const float *score, uint32_t classes)
 {
 	uint32_t best = 0;
-	double sum = 0;
 
 	for (uint32_t c = 1; c < classes; c++)
-		if (logit[c] > logit[best])
+		if (score[c] > score[best])
 			best = c;
-	for (uint32_t c = 0; c < classes; c++)
-		sum += exp((double)logit[c] - (double)logit[best]);
-	*loss += log(sum) + (double)logit[best] - (double)logit[label];
-	*right += best == (uint32_t)label;
+	return best;
 }
 
-static int run_batches(struct weft_feed *feed, const struct weft_value *output, struct weft_evaluation *evaluation)
+static double cross_entropy(const float *logit, uint32_t classes, uint32_t label)
+{
+	double most = (double)logit[highest(logit, classes)], sum = 0;
+
+	for (uint32_t c = 0; c < classes; c++)
+		sum += exp((double)logit[c] - most);
+	return log(sum) + most - (double)logit[label];
+}
+
+/* -log of the probability that the target, 0 or 1, is given; at most 100, as torch.nn.BCELoss has it. */
+static double binary_cross_entropy(const struct judgement *judgement, double x, double target)
+{
+	if (!judgement->probabilities)
+		return fmax(x, 0) - x * target + log1p(exp(-fabs(x)));
+	return fmin(target != 0 ? -log(x) : -log1p(-x), 100);
+}
+
+/* Add one example's outputs to the sums. */
+static void judge(struct judgement *judgement, const float *output, uint32_t classes, int32_t label)
+{
+	bool single = classes == 1;
+	double loss = 0;
+
+	if (judgement->kind != WEFT_LOSS_MSE && judgement->kind != WEFT_LOSS_BCE) {
+		judgement->loss += cross_entropy(output, classes, (uint32_t)label);
+		judgement->right += highest(output, classes) == (uint32_t)label;
+		return;
+	}
+	for (uint32_t c = 0; c < classes; c++) {
+		double x = (double)output[c], target = single ? label : (double)(c == (uint32_t)label);
+
+		loss += judgement->kind == WEFT_LOSS_MSE ? (x - target) * (x - target)
+							 : binary_cross_entropy(judgement, x, target);
+	}
+	judgement->loss += loss / classes;
+	if (!single)
+		judgement->right += highest(output, classes) == (uint32_t)label;
+	else if (judgement->kind == WEFT_LOSS_MSE)
+		judgement->right += fabs((double)*output - label) < 0.5;
+	else
+		judgement->right += (*output > (judgement->probabilities ? 0.5f : 0.0f)) == (label != 0);
+}
+
+static int run_batches(struct weft_feed *feed, const struct weft_value *output, struct judgement *judgement,
+		       uint64_t examples)
 {
 	uint32_t classes = output->layout.dims[1];
-	uint64_t right = 0, examples = evaluation->examples;
-	double loss = 0;
+	bool single = classes == 1 && (judgement->kind == WEFT_LOSS_MSE || judgement->kind == WEFT_LOSS_BCE);
 	size_t bytes = (size_t)feed->batch * classes * sizeof(float);
 	float *logits = malloc(bytes);
 	int result = logits ? 0 : weft_fail(ENOMEM, "out of memory");
@@ -100,23 +146,30 @@ static int run_batches(struct weft_feed *feed, const struct weft_value *output, 
 		if (!result)
 			result = weft_session_output(feed->session, output->name, logits, bytes);
 		for (uint32_t i = 0; i < feed->batch && first + i < examples && !result; i++) {
-			if (feed->labels[i] < 0 || (uint32_t)feed->labels[i] >= classes)
+			if (!single && (feed->labels[i] < 0 || (uint32_t)feed->labels[i] >= classes))
 				result = weft_fail(EINVAL,
 						   "label %d of example %llu is not one of the model's %u classes",
 						   feed->labels[i], (unsigned long long)(first + i), classes);
 			else
-				judge(logits + (size_t)i * classes, classes, feed->labels[i], &right, &loss);
+				judge(judgement, logits + (size_t)i * classes, classes, feed->labels[i]);
 		}
 	}
 	free(logits);
-	evaluation->accuracy = (double)right / (double)examples;
-	evaluation->loss = loss / (double)examples;
 	return result;
 }
 
-static int evaluate(struct weft_session *session, struct weft_dataset *dataset, const struct weft_value_source *source,
-		    struct weft_evaluation *evaluation)
+static bool ends_in_sigmoid(const struct weft_graph *graph, const struct weft_value *output)
 {
+	const struct weft_operation *producer =
+		output->producer == WEFT_NO_ID ? NULL : &graph->operation[output->producer];
+
+	return producer && producer->opcode == WEFT_OP_UNARY && producer->params.unary.function == WEFT_UNARY_SIGMOID;
+}
+
+static int evaluate(struct weft_session *session, struct weft_dataset *dataset,
+		    const struct weft_evaluation_options *options, struct weft_evaluation *evaluation)
+{
+	struct judgement judgement = {.kind = options->loss};
 	const struct weft_graph *graph = weft_session_graph(session);
 	const struct weft_value *output;
 	struct weft_feed feed;
@@ -130,13 +183,16 @@ static int evaluate(struct weft_session *session, struct weft_dataset *dataset, 
 				 "the model's output '%s' is not a score for each example and class, so its accuracy "
 				 "is not defined",
 				 output->name);
-	result = source ? take_values(session, source) : 0;
+	result = options->source ? take_values(session, options->source) : 0;
 	if (!result)
 		result = weft_feed_init(&feed, session, dataset);
 	if (result)
 		return result;
-	result = run_batches(&feed, output, evaluation);
+	judgement.probabilities = ends_in_sigmoid(graph, output);
+	result = run_batches(&feed, output, &judgement, evaluation->examples);
 	weft_feed_done(&feed);
+	evaluation->accuracy = (double)judgement.right / (double)evaluation->examples;
+	evaluation->loss = judgement.loss / (double)evaluation->examples;
 	if (!result)
 		result = weft_session_usage(session, &evaluation->usage);
 	evaluation->step_seconds = evaluation->usage.step_seconds;
@@ -144,8 +200,8 @@ static int evaluate(struct weft_session *session, struct weft_dataset *dataset, 
 }
 
 int weft_evaluate(struct accel_device *device, const struct weft_model *model,
-		  const struct weft_session_options *options, struct weft_dataset *dataset, uint32_t batch,
-		  const struct weft_value_source *source, struct weft_evaluation *evaluation,
+		  const struct weft_session_options *session_options, struct weft_dataset *dataset,
+		  const struct weft_evaluation_options *options, struct weft_evaluation *evaluation,
 		  struct weft_session_refusal *refusal)
 {
 	struct weft_dataset_info info;
@@ -155,10 +211,10 @@ int weft_evaluate(struct accel_device *device, const struct weft_model *model,
 	memset(evaluation, 0, sizeof(*evaluation));
 	weft_dataset_info(dataset, &info);
 	evaluation->examples = info.examples;
-	result = new_session(device, model, options, batch, &session, refusal);
+	result = new_session(device, model, session_options, options->batch, &session, refusal);
 	if (result)
 		return weft_fail_in(result, "evaluation");
-	result = evaluate(session, dataset, source, evaluation);
+	result = evaluate(session, dataset, options, evaluation);
 	weft_session_free(session);
 	return result;
 }

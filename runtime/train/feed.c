@@ -32,31 +32,49 @@ static int match_images(struct weft_feed *feed, const struct weft_value *value, 
 			 layout->rank > 3 ? layout->dims[3] : 1, info->name, info->channels, info->height, info->width);
 }
 
+/* A loss of class indices takes them as they are. */
+static int take_label_input(struct weft_feed *feed, const struct weft_value *label)
+{
+	size_t bytes;
+	void *memory;
+	int result = weft_session_input(feed->session, label->name, &memory, &bytes);
+
+	if (result)
+		return result;
+	if (label->layout.type == WEFT_TYPE_F32 && label->layout.rank && label->layout.rank <= 2 &&
+	    label->layout.dims[0] == feed->batch) {
+		feed->target = label;
+		feed->targets = memory;
+		return 0;
+	}
+	if (label->layout.type != WEFT_TYPE_I32 || bytes < feed->batch * sizeof(int32_t))
+		return weft_fail(
+			EINVAL,
+			"the model's label input '%s' takes neither one class index nor a row of targets for each "
+			"example",
+			label->name);
+	feed->labels = memory;
+	return 0;
+}
+
 static int match_labels(struct weft_feed *feed, const struct weft_graph *graph, const struct weft_dataset_info *info)
 {
 	const struct weft_value *output = graph->model_outputs ? &graph->value[graph->model_output[0]] : NULL;
-	const struct weft_value *label;
-	size_t bytes;
-	void *memory;
-	int result;
+	int result = 0;
 
-	if (output && output->layout.rank == 2 && output->layout.dims[1] < info->classes)
-		return weft_fail(EINVAL, "the model's output '%s' has %u classes, data set %s has %u", output->name,
-				 output->layout.dims[1], info->name, info->classes);
-	if (graph->label == WEFT_NO_ID) {
-		feed->own_labels = calloc(feed->batch, sizeof(*feed->own_labels));
-		feed->labels = feed->own_labels;
-		return feed->labels ? 0 : weft_fail(ENOMEM, "out of memory");
-	}
-	label = &graph->value[graph->label];
-	result = weft_session_input(feed->session, label->name, &memory, &bytes);
+	if (graph->label != WEFT_NO_ID)
+		result = take_label_input(feed, &graph->value[graph->label]);
 	if (result)
 		return result;
-	if (label->layout.type != WEFT_TYPE_I32 || bytes < feed->batch * sizeof(int32_t))
-		return weft_fail(EINVAL, "the model's label input '%s' does not take one class index for each example",
-				 label->name);
-	feed->labels = memory;
-	return 0;
+	if (output && output->layout.rank == 2 && output->layout.dims[1] < info->classes &&
+	    (output->layout.dims[1] != 1 || (graph->label != WEFT_NO_ID && !feed->target)))
+		return weft_fail(EINVAL, "the model's output '%s' has %u classes, data set %s has %u", output->name,
+				 output->layout.dims[1], info->name, info->classes);
+	if (feed->labels)
+		return 0;
+	feed->own_labels = calloc(feed->batch, sizeof(*feed->own_labels));
+	feed->labels = feed->own_labels;
+	return feed->labels ? 0 : weft_fail(ENOMEM, "out of memory");
 }
 
 int weft_feed_init(struct weft_feed *feed, struct weft_session *session, struct weft_dataset *dataset)
@@ -105,8 +123,31 @@ void weft_feed_done(struct weft_feed *feed)
 	memset(feed, 0, sizeof(*feed));
 }
 
+static int fill_targets(struct weft_feed *feed)
+{
+	const struct weft_layout *layout = &feed->target->layout;
+	uint32_t width = layout->rank == 2 ? layout->dims[1] : 1;
+
+	for (uint32_t i = 0; i < feed->batch; i++) {
+		float *row = feed->targets + (size_t)i * (size_t)layout->strides[0];
+
+		if (width == 1) {
+			*row = (float)feed->labels[i];
+			continue;
+		}
+		if (feed->labels[i] < 0 || (uint32_t)feed->labels[i] >= width)
+			return weft_fail(EINVAL, "label %d is not one of the model's %u outputs", feed->labels[i],
+					 width);
+		for (uint32_t c = 0; c < width; c++)
+			row[(size_t)c * (size_t)layout->strides[1]] = c == (uint32_t)feed->labels[i] ? 1.0f : 0.0f;
+	}
+	return 0;
+}
+
 int weft_feed_fill(struct weft_feed *feed)
 {
-	return weft_dataset_read(feed->dataset, feed->index, feed->batch, feed->channels_last, feed->images,
-				 feed->labels);
+	int result = weft_dataset_read(feed->dataset, feed->index, feed->batch, feed->channels_last, feed->images,
+				       feed->labels);
+
+	return result || !feed->target ? result : fill_targets(feed);
 }

@@ -14,13 +14,18 @@ struct weft_feed {
 	float *images;	 /* the session's staging memory */
 	int32_t *labels; /* the session's, or own_labels where the graph has no label input */
 	int32_t *own_labels;
+	const struct weft_value *target; /* a loss with numbers as targets: the value, else NULL */
+	float *targets;			 /* its staging memory */
 	uint64_t *index;
 };
 
 /** Check that @dataset fits the session's graph and find where inputs go. */
 int weft_feed_init(struct weft_feed *feed, struct weft_session *session, struct weft_dataset *dataset);
 void weft_feed_done(struct weft_feed *feed);
-/** Fill the inputs with examples feed->index[0..batch). */
+/**
+ * Fill the inputs with examples feed->index[0..batch).  A target of several numbers an example is 1 for the label's
+ * class and 0 for the others; one of a single number is the label.
+ */
 int weft_feed_fill(struct weft_feed *feed);
 
 #endif /* WEFT_TRAIN_FEED_H */

@@ -10,9 +10,42 @@
 
 #include "weft/error.h"
 
-static const char first_line[] = "weft-training 1\n";
+static const char first_line[] = "weft-training 2\n";
 static const char *const optimizer_name[] = {"sgd", "adam", "adamw"};
-static const char *const loss_name[] = {"none", "cross-entropy", "mse"};
+static const char *const loss_name[] = {"none", "cross-entropy", "mse", "bce"};
+
+static const char *const schedule_name[] = {"constant", "step", "cosine"};
+
+static void write_patterns(FILE *file, const char *name, const char *const *pattern, uint32_t patterns)
+{
+	fprintf(file, "%s=", name);
+	for (uint32_t i = 0; i < patterns; i++)
+		fprintf(file, "%s%s", i ? " " : "", pattern[i]);
+	putc('\n', file);
+}
+
+static void write_schedule(FILE *file, const struct weft_train_options *options)
+{
+	const struct weft_schedule *schedule = &options->schedule;
+
+	fprintf(file, "warm-up=%" PRIu64 "\n", schedule->warmup);
+	fprintf(file, "learning-rate schedule=%s", schedule_name[schedule->kind]);
+	if (schedule->kind == WEFT_SCHEDULE_STEP)
+		fprintf(file, ":%u:%.9g", schedule->epochs, schedule->factor);
+	/* Where the rate falls to at the end of training, the end is part of it. */
+	if (schedule->kind == WEFT_SCHEDULE_COSINE)
+		fprintf(file, ":%.9g of %u epochs", schedule->factor, options->epochs);
+	putc('\n', file);
+}
+
+static void write_tuning(FILE *file, const struct weft_tuning *tuning)
+{
+	write_patterns(file, "trained weights", tuning->train, tuning->trains);
+	write_patterns(file, "frozen weights", tuning->freeze, tuning->freezes);
+	fprintf(file, "label smoothing=%.9g\n", (double)tuning->label_smoothing);
+	fprintf(file, "clipping=%.9g\n", (double)tuning->clip_norm);
+	fprintf(file, "accumulation=%u\n", tuning->accumulate > 1 ? tuning->accumulate : 1);
+}
 
 /* What must be the same for a resumed run to end in the same weights: one option per line. */
 static void write_options(FILE *file, const struct weft_train_options *options)
@@ -31,6 +64,10 @@ static void write_options(FILE *file, const struct weft_train_options *options)
 	fprintf(file, "weight decay=%.9g\n", (double)hyper[WEFT_HYPER_WEIGHT_DECAY]);
 	fprintf(file, "gradient scale=%.9g\n", (double)hyper[WEFT_HYPER_GRADIENT_SCALE]);
 	fprintf(file, "seed=%" PRIu64 "\n", options->session.seed);
+	write_schedule(file, options);
+	write_tuning(file, &options->tuning);
+	fprintf(file, "evaluation every=%u\n", options->evaluate_every);
+	fprintf(file, "patience=%u\n", options->patience);
 }
 
 char *weft_train_state_write(const struct weft_train_options *options, const struct weft_train_state *state)
@@ -44,6 +81,8 @@ char *weft_train_state_write(const struct weft_train_options *options, const str
 	write_options(file, options);
 	fprintf(file, "epoch=%u\nepoch step=%" PRIu64 "\nloss sum=%a\nlast loss=%a\n", state->epoch, state->epoch_step,
 		state->loss_sum, state->last_loss);
+	fprintf(file, "best=%" PRIu64 " %a %a %s\nwaited=%u\n", state->best_step, state->best_loss,
+		state->best_accuracy, state->best_sha256[0] ? state->best_sha256 : "-", state->waited);
 	if (fclose(file)) {
 		free(text);
 		return NULL;
@@ -92,8 +131,11 @@ int weft_train_state_read(const char *text, size_t bytes, const struct weft_trai
 			at += line;
 		expected += line;
 	}
-	if (!result && sscanf(at, "epoch=%" SCNu32 "\nepoch step=%" SCNu64 "\nloss sum=%la\nlast loss=%la\n",
-			      &state->epoch, &state->epoch_step, &state->loss_sum, &state->last_loss) != 4)
+	if (!result && sscanf(at,
+			      "epoch=%" SCNu32 "\nepoch step=%" SCNu64 "\nloss sum=%la\nlast loss=%la\nbest=%" SCNu64
+			      " %la %la %64s\nwaited=%" SCNu32 "\n",
+			      &state->epoch, &state->epoch_step, &state->loss_sum, &state->last_loss, &state->best_step,
+			      &state->best_loss, &state->best_accuracy, state->best_sha256, &state->waited) != 9)
 		result = weft_fail(EINVAL, "the checkpoint does not say how far its run was");
 out:
 	free(had);
@@ -101,7 +143,7 @@ out:
 	return result;
 }
 
-int weft_metrics_trim(const char *path, uint32_t epochs)
+int weft_metrics_trim(const char *path, uint64_t step)
 {
 	char temporary[600], *line = NULL;
 	size_t room = 0;
@@ -119,9 +161,9 @@ int weft_metrics_trim(const char *path, uint32_t epochs)
 		return result;
 	}
 	while ((length = getline(&line, &room, from)) > 0) {
-		uint32_t epoch;
+		uint64_t at;
 
-		if (line[length - 1] == '\n' && sscanf(line, "{\"epoch\":%" SCNu32, &epoch) == 1 && epoch <= epochs)
+		if (line[length - 1] == '\n' && sscanf(line, "{\"epoch\":%*u,\"step\":%" SCNu64, &at) == 1 && at < step)
 			fputs(line, to);
 	}
 	free(line);
@@ -145,9 +187,9 @@ int weft_metrics_append(const char *path, const struct weft_train_progress *prog
 		return weft_fail(errno, "%s: %m", path);
 	fprintf(file,
 		"{\"epoch\":%u,\"step\":%" PRIu64
-		",\"loss\":%.9g,\"test_accuracy\":%.9g,\"test_loss\":%.9g,\"seconds\":%.3f}\n",
+		",\"loss\":%.9g,\"test_accuracy\":%.9g,\"test_loss\":%.9g,\"learning_rate\":%.9g,\"seconds\":%.3f}\n",
 		progress->epoch, progress->step, progress->epoch_loss, progress->test_accuracy, progress->test_loss,
-		progress->seconds);
+		progress->learning_rate, progress->seconds);
 	if (fflush(file) || ferror(file))
 		result = weft_fail(errno, "%s: %m", path);
 	fclose(file);

@@ -13,6 +13,7 @@
 
 #include "feed.h"
 #include "graph/graph.h"
+#include "schedule.h"
 #include "snapshot.h"
 #include "state.h"
 #include "usage.h"
@@ -116,6 +117,7 @@ static int open_session(struct run *run)
 		.training = true,
 		.loss = options->loss,
 		.optimizer = options->optimizer,
+		.tuning = &options->tuning,
 	};
 	struct weft_graph *graph;
 	int result = weft_model_graph(run->model, &graph_options, &graph);
@@ -148,6 +150,60 @@ static int close_session(struct run *run)
 	return result;
 }
 
+static uint32_t accumulate(const struct run *run)
+{
+	return run->options->tuning.accumulate > 1 ? run->options->tuning.accumulate : 1;
+}
+
+/* Whether the model is to be judged where training stands. */
+static bool evaluation_is_due(const struct run *run)
+{
+	uint32_t every = run->options->evaluate_every;
+
+	return run->progress.step && (!run->state.epoch_step || (every && !(run->progress.step % every)));
+}
+
+/* The learning rate of step @step, from 0. */
+static float rate_of(const struct run *run, uint64_t step)
+{
+	const struct weft_train_options *options = run->options;
+	uint64_t every = accumulate(run), epoch = run->epoch_steps / every;
+	double factor = weft_schedule_factor(&options->schedule, step / every, epoch * options->epochs, epoch);
+
+	return (float)((double)options->hyper[WEFT_HYPER_LR] * factor);
+}
+
+static int set_rate(struct run *run)
+{
+	float hyper[WEFT_HYPERS];
+
+	memcpy(hyper, run->options->hyper, sizeof(hyper));
+	hyper[WEFT_HYPER_LR] = rate_of(run, run->progress.step);
+	run->progress.learning_rate = (double)hyper[WEFT_HYPER_LR];
+	return weft_session_hyper(run->session, hyper);
+}
+
+static int check_options(const struct weft_train_options *options)
+{
+	const struct weft_schedule *schedule = &options->schedule;
+	const struct weft_tuning *tuning = &options->tuning;
+
+	if (!options->epochs)
+		return weft_fail(EINVAL, "0 epochs were asked for; at least 1 is needed");
+	if (!(tuning->label_smoothing >= 0 && tuning->label_smoothing < 1))
+		return weft_fail(EINVAL, "label smoothing of %g; it is a share from 0 to below 1",
+				 (double)tuning->label_smoothing);
+	if (tuning->label_smoothing > 0 && options->loss != WEFT_LOSS_CROSS_ENTROPY)
+		return weft_fail(EINVAL, "label smoothing is of cross-entropy, and the loss is another");
+	if (!(tuning->clip_norm >= 0) || isinf(tuning->clip_norm))
+		return weft_fail(EINVAL, "clipping to a norm of %g; expected a positive number",
+				 (double)tuning->clip_norm);
+	if (schedule->kind != WEFT_SCHEDULE_CONSTANT && !(schedule->factor >= 0 && schedule->factor <= 1))
+		return weft_fail(EINVAL, "a learning rate that falls by a factor of %g; expected 0 to 1",
+				 schedule->factor);
+	return 0;
+}
+
 static int start(struct run *run)
 {
 	const struct weft_train_options *options = run->options;
@@ -162,9 +218,11 @@ static int start(struct run *run)
 	weft_dataset_info(run->train, &info);
 	run->examples = info.examples;
 	run->epoch_steps = options->batch ? info.examples / options->batch : 0;
+	/* Updates do not reach over the end of an epoch. */
+	run->epoch_steps -= run->epoch_steps % accumulate(run);
 	if (!run->epoch_steps)
-		return weft_fail(EINVAL, "a batch of %u, but data set %s has %llu training examples", options->batch,
-				 info.name, (unsigned long long)info.examples);
+		return weft_fail(EINVAL, "%u steps with a batch of %u, but data set %s has %llu training examples",
+				 accumulate(run), options->batch, info.name, (unsigned long long)info.examples);
 	result = open_session(run);
 	if (!result)
 		result = make_folder(run);
@@ -186,14 +244,14 @@ static int start(struct run *run)
 				   "steps asked for",
 				   path, run->state.epoch, (unsigned long long)run->state.epoch_step, options->epochs,
 				   (unsigned long long)run->epoch_steps);
-	if (!result && options->out) {
-		/* At the end of an epoch its evaluation may be missing, and is made again. */
-		bool boundary = run->state.epoch && !run->state.epoch_step;
-
-		in_folder(run, "metrics.jsonl", path);
-		result = weft_metrics_trim(path, run->state.epoch - boundary);
-	}
 	run->progress.step = run->state.epoch * run->epoch_steps + run->state.epoch_step;
+	if (!result && options->out) {
+		/* Where a checkpoint stands at an evaluation, that may be missing, and is made again. */
+		in_folder(run, "metrics.jsonl", path);
+		result = weft_metrics_trim(path, run->progress.step + !evaluation_is_due(run));
+	}
+	if (run->progress.step)
+		run->progress.learning_rate = (double)rate_of(run, run->progress.step - 1);
 	run->saved_step = run->progress.step;
 	return result;
 }
@@ -209,7 +267,7 @@ static int not_a_number(const struct run *run, float loss)
 			 "step %llu (epoch %u): the loss is %f. Try a lower learning rate (it is %g), or look for "
 			 "values out of range in the data%s",
 			 (unsigned long long)run->progress.step + 1, run->state.epoch + 1, (double)loss,
-			 (double)run->options->hyper[WEFT_HYPER_LR], rest);
+			 run->progress.learning_rate, rest);
 }
 
 static int step(struct run *run)
@@ -221,18 +279,22 @@ static int step(struct run *run)
 	uint64_t left = (uint64_t)options->epochs * run->epoch_steps - run->progress.step;
 	bool traced = options->observer.traced && run->progress.run_steps == (run->progress.run_steps + left > 1);
 	uint64_t first = run->state.epoch_step * options->batch;
-	float loss;
+	float loss, norm = NAN;
 	int result;
 
 	for (uint32_t i = 0; i < options->batch; i++)
 		run->feed.index[i] = weft_shuffle_at(&shuffle, first + i);
 	result = weft_feed_fill(&run->feed);
+	if (!result)
+		result = set_rate(run);
 	if (!result && traced)
 		result = weft_session_trace(run->session, true);
 	if (!result)
 		result = weft_session_step(run->session);
 	if (!result)
 		result = weft_session_output(run->session, graph->value[graph->loss].name, &loss, sizeof(loss));
+	if (!result && options->tuning.clip_norm > 0)
+		result = weft_session_output(run->session, "weft.gradient_norm", &norm, sizeof(norm));
 	if (result)
 		return weft_fail_in(result, "step %llu", (unsigned long long)run->progress.step + 1);
 	if (!isfinite(loss))
@@ -245,6 +307,7 @@ static int step(struct run *run)
 	run->progress.run_steps++;
 	run->progress.epoch_step = run->state.epoch_step;
 	run->progress.loss = loss;
+	run->progress.gradient_norm = (double)norm;
 	run->progress.epoch_loss = run->state.loss_sum / (double)run->state.epoch_step;
 	run->progress.seconds = now() - run->began;
 	if (traced) {
@@ -257,83 +320,104 @@ static int step(struct run *run)
 	return result;
 }
 
-/* Steps to the end of the epoch; result->stopped where asked to stop before. */
+static bool is_done(const struct run *run)
+{
+	return run->state.epoch >= run->options->epochs ||
+	       (run->options->patience && run->state.waited >= run->options->patience);
+}
+
+/* Steps until an evaluation is due; result->stopped where asked to stop before. */
 static int steps(struct run *run)
 {
 	const struct weft_train_options *options = run->options;
+	int result;
 
-	while (run->state.epoch_step < run->epoch_steps) {
-		int result = step(run);
-
+	for (;;) {
+		result = step(run);
 		if (result)
 			return result;
-		if (options->stop && *options->stop && run->state.epoch_step < run->epoch_steps) {
+		if (run->state.epoch_step == run->epoch_steps) {
+			run->state.last_loss = run->state.loss_sum / (double)run->epoch_steps;
+			run->state.loss_sum = 0;
+			run->state.epoch_step = 0;
+			run->state.epoch++;
+		}
+		if (evaluation_is_due(run))
+			return options->out || !is_done(run) ? save(run) : 0;
+		if (options->stop && *options->stop) {
 			run->result->stopped = true;
 			return options->out ? save(run) : 0;
 		}
-		if (options->out && options->checkpoint_every && run->state.epoch_step < run->epoch_steps &&
-		    run->progress.step % options->checkpoint_every == 0) {
+		if (options->out && options->checkpoint_every && !(run->progress.step % options->checkpoint_every)) {
 			result = save(run);
 			if (result)
 				return result;
 		}
 	}
-	run->state.last_loss = run->state.loss_sum / (double)run->epoch_steps;
-	run->state.loss_sum = 0;
-	run->state.epoch_step = 0;
-	run->state.epoch++;
-	return options->out || run->state.epoch < options->epochs ? save(run) : 0;
 }
 
-static int read_session(void *user, const char *name, void *data, size_t bytes)
-{
-	return weft_session_read(user, name, data, bytes);
-}
-
-static int save_models(struct run *run)
+static int save_models(struct run *run, struct weft_snapshot *snapshot)
 {
 	char path[600];
 	int result;
 
 	in_folder(run, "model.onnx", path);
-	result = weft_model_save_onnx(run->model, path, read_session, run->session);
+	result = weft_model_save_onnx(run->model, path, weft_snapshot_read, snapshot);
 	if (!result) {
 		in_folder(run, "model.safetensors", path);
-		result = weft_model_save_safetensors(run->model, path, read_session, run->session);
+		result = weft_model_save_safetensors(run->model, path, weft_snapshot_read, snapshot);
 	}
 	return result;
 }
 
-/* With the epoch's weights in the session: results to disk, then its evaluation in place of the session. */
-static int finish_epoch(struct run *run)
+/* Whether the weights that were judged are those that training leaves, as far as it is known. */
+static bool note_evaluation(struct run *run, const struct weft_evaluation *evaluation, const char *digest)
+{
+	struct weft_train_state *state = &run->state;
+	bool best = !run->options->patience || !state->best_step || evaluation->loss < state->best_loss;
+
+	state->waited = best ? 0 : state->waited + 1;
+	if (!best)
+		return false;
+	state->best_step = run->progress.step;
+	state->best_loss = evaluation->loss;
+	state->best_accuracy = evaluation->accuracy;
+	snprintf(state->best_sha256, sizeof(state->best_sha256), "%s", digest);
+	return run->options->patience || run->state.epoch >= run->options->epochs;
+}
+
+/* The session ends, and its weights are judged in its place; those that training leaves go to disk. */
+static int evaluate(struct run *run)
 {
 	const struct weft_train_options *options = run->options;
 	struct weft_session_refusal refusal;
 	struct weft_snapshot snapshot = {0};
+	struct weft_value_source source = {weft_snapshot_read, &snapshot};
+	struct weft_evaluation_options how = {.batch = options->batch, .loss = options->loss, .source = &source};
 	struct weft_evaluation evaluation;
-	char path[600];
-	int result = weft_session_digest(run->session, run->result->weights_sha256);
+	char path[600], digest[65];
+	int result = weft_session_digest(run->session, digest);
 
-	if (!result && options->out && run->state.epoch == options->epochs)
-		result = save_models(run);
 	if (!result)
 		result = weft_snapshot_take(&snapshot, run->model, run->session);
 	if (!result)
 		result = close_session(run);
 	if (!result) {
-		struct weft_value_source source = {weft_snapshot_read, &snapshot};
-
-		result = weft_evaluate(run->device, run->model, &options->session, run->test, options->batch, &source,
-				       &evaluation, &refusal);
+		result = weft_evaluate(run->device, run->model, &options->session, run->test, &how, &evaluation,
+				       &refusal);
 		if (result == -ENOSPC)
 			run->result->refusal = refusal;
 	}
+	if (!result && note_evaluation(run, &evaluation, digest) && options->out)
+		result = save_models(run, &snapshot);
 	weft_snapshot_free(&snapshot);
 	if (result)
 		return result;
 	weft_usage_peaks(&run->result->usage, &evaluation.usage);
 	run->progress.epoch = run->state.epoch;
-	run->progress.epoch_loss = run->state.last_loss;
+	run->progress.epoch_step = run->state.epoch_step;
+	run->progress.epoch_loss =
+		run->state.epoch_step ? run->state.loss_sum / (double)run->state.epoch_step : run->state.last_loss;
 	run->progress.test_accuracy = evaluation.accuracy;
 	run->progress.test_loss = evaluation.loss;
 	run->progress.seconds = now() - run->began;
@@ -346,10 +430,9 @@ static int finish_epoch(struct run *run)
 	return result;
 }
 
-static int epochs(struct run *run)
+static int train(struct run *run)
 {
-	const struct weft_train_options *options = run->options;
-	bool resumed_at_end = run->state.epoch && !run->state.epoch_step;
+	bool due = evaluation_is_due(run);
 	int result;
 
 	do {
@@ -360,18 +443,23 @@ static int epochs(struct run *run)
 			if (result)
 				return result;
 		}
-		if (!resumed_at_end) {
+		if (!due) {
 			result = steps(run);
 			if (result)
 				return result;
 			if (run->result->stopped)
 				return weft_session_digest(run->session, run->result->weights_sha256);
 		}
-		resumed_at_end = false;
-		result = finish_epoch(run);
+		due = false;
+		result = evaluate(run);
 		if (result)
 			return result;
-	} while (run->state.epoch < options->epochs);
+	} while (!is_done(run));
+	memcpy(run->result->weights_sha256, run->state.best_sha256, sizeof(run->result->weights_sha256));
+	run->result->early = run->state.epoch < run->options->epochs;
+	run->progress.test_accuracy = run->state.best_accuracy;
+	run->progress.test_loss = run->state.best_loss;
+	run->result->best_step = run->state.best_step;
 	return 0;
 }
 
@@ -397,16 +485,18 @@ int weft_train(struct accel_device *device, const struct weft_model *model, cons
 	int status;
 
 	memset(result, 0, sizeof(*result));
-	if (!options->epochs)
-		return weft_fail(EINVAL, "0 epochs were asked for; at least 1 is needed");
+	status = check_options(options);
+	if (status)
+		return status;
 	run.progress.epochs = options->epochs;
 	run.progress.batch = options->batch;
 	run.progress.test_accuracy = run.progress.test_loss = NAN;
 	status = start(&run);
 	run.progress.epoch_steps = run.epoch_steps;
 	if (!status)
-		status = epochs(&run);
+		status = train(&run);
 	result->test_accuracy = run.progress.test_accuracy;
+	result->test_loss = run.progress.test_loss;
 	result->final_loss = run.state.epoch_step ? run.progress.epoch_loss : run.state.last_loss;
 	result->steps = run.progress.step;
 	finish(&run);

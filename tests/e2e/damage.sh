@@ -60,9 +60,11 @@ bytes=$(wc -c <"$work/run/checkpoint")
 cp "$work/run/checkpoint" "$work/checkpoint"
 head -c $((bytes / 2)) "$work/checkpoint" >"$work/run/checkpoint"
 breaks "checkpoint cut off" "checkpoint" "$@" --out "$work/run" --resume
+other=X
+[ "$(tail -c +$((bytes / 2 + 1)) "$work/checkpoint" | head -c 1 | tr -d '\000')" != X ] || other=Y
 {
 	head -c $((bytes / 2)) "$work/checkpoint"
-	printf 'X'
+	printf $other
 	tail -c +$((bytes / 2 + 2)) "$work/checkpoint"
 } >"$work/run/checkpoint"
 breaks "checkpoint with a changed byte" "checkpoint" "$@" --out "$work/run" --resume

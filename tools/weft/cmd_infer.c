@@ -12,6 +12,7 @@
 #include "graph/graph.h"
 #include "input_file.h"
 #include "sizes.h"
+#include "tuning.h"
 #include "weft/error.h"
 #include "weft/train.h"
 
@@ -21,6 +22,7 @@ struct infer_arguments {
 	struct budget_options budget;
 	const char *model, *data, *input;
 	uint32_t batch;
+	enum weft_loss loss;
 	bool json;
 };
 
@@ -28,6 +30,7 @@ static const struct argp_option options[] = {
 	{"data", KEY_DATA, "DIR", 0, "Classify the test images of a data set, as for weft train", 1},
 	{"input", KEY_INPUT, "FILE", 0, "Print the outputs for the tensor in FILE, .npy or .pb", 1},
 	{"batch", KEY_BATCH, "N", 0, "Examples per step with --data (default: 64)", 1},
+	{"loss", KEY_LOSS, "NAME", 0, "Loss of --data: cross-entropy, mse or bce (default: cross-entropy)", 1},
 	{"json", KEY_JSON, NULL, 0, "Print one JSON object on standard output", 1},
 	{0},
 };
@@ -45,6 +48,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_BATCH:
 		arguments->batch = argument_batch(state, arg);
+		return 0;
+	case KEY_LOSS:
+		arguments->loss = tuning_loss(state, arg);
 		return 0;
 	case KEY_JSON:
 		arguments->json = true;
@@ -94,6 +100,7 @@ static void print_json(cJSON *object)
 static int infer_data(const struct infer_arguments *arguments, struct accel_device *device,
 		      const struct weft_model *model, struct weft_session_refusal *refusal)
 {
+	struct weft_evaluation_options how = {.batch = arguments->batch, .loss = arguments->loss};
 	struct weft_evaluation evaluation;
 	struct weft_dataset *dataset;
 	char text[32], size[24];
@@ -101,8 +108,7 @@ static int infer_data(const struct infer_arguments *arguments, struct accel_devi
 
 	if (result)
 		return result;
-	result = weft_evaluate(device, model, &arguments->budget.session, dataset, arguments->batch, NULL, &evaluation,
-			       refusal);
+	result = weft_evaluate(device, model, &arguments->budget.session, dataset, &how, &evaluation, refusal);
 	weft_dataset_close(dataset);
 	if (result)
 		return result;

@@ -86,6 +86,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->budget;
+		state->child_inputs[1] = &arguments->tuning;
 		return 0;
 	case ARGP_KEY_END:
 		check_arguments(state, arguments);
@@ -95,7 +96,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {{&budget_argp, 0, "Device and budgets:", 10}, {0}};
+static const struct argp_child children[] = {
+	{&budget_argp, 0, "Device and budgets:", 10}, {&tuning_argp, 0, "What is trained:", 9}, {0}};
 static const struct argp argp = {
 	options,
 	parse,
@@ -117,9 +119,11 @@ static int run(int argc, char **argv)
 	int status;
 
 	budget_defaults(&arguments.budget);
+	tuning_defaults(&arguments.tuning);
 	command_parse(&argp, argc, argv, &arguments);
 	status = arguments.instance ? plan_instance(&arguments) : plan_model(&arguments);
 	budget_free(&arguments.budget);
+	tuning_free(&arguments.tuning);
 	return status;
 }
 

@@ -15,6 +15,7 @@
 #include "progress.h"
 #include "sizes.h"
 #include "timeline.h"
+#include "tuning.h"
 #include "weft/error.h"
 #include "weft/train.h"
 
@@ -29,6 +30,11 @@ enum {
 	KEY_SEED,
 	KEY_OUT,
 	KEY_CHECKPOINT_EVERY,
+	KEY_EVAL_EVERY,
+	KEY_PATIENCE,
+	KEY_LR_SCHEDULE,
+	KEY_WARMUP,
+	KEY_TRAIN,
 	KEY_RESUME,
 	KEY_TIMELINE,
 	KEY_JSON,
@@ -37,6 +43,7 @@ enum {
 
 struct train_arguments {
 	struct budget_options budget;
+	struct tuning_options tuning;
 	struct weft_train_options train;
 	const char *model, *timeline;
 	double lr, momentum, weight_decay; /* NAN: the optimizer's default */
@@ -53,12 +60,21 @@ static const struct argp_option options[] = {
 	{"batch", KEY_BATCH, "N", 0, "Examples per step (default: 64)", 1},
 	{"optim", KEY_OPTIM, "NAME", 0, "sgd, adam or adamw (default: adam)", 1},
 	{"lr", KEY_LR, "F", 0, "Learning rate (default: 0.01 for sgd, 0.001 otherwise)", 1},
+	{"lr-schedule", KEY_LR_SCHEDULE, "NAME", 0,
+	 "constant; step[:EPOCHS[:FACTOR]], times FACTOR (0.1) every EPOCHS (a third of all); cosine[:FACTOR], down to "
+	 "FACTOR (0) at the end (default: constant)",
+	 1},
+	{"warmup", KEY_WARMUP, "N", 0, "Updates over which the learning rate rises to what it is (default: 0)", 1},
 	{"momentum", KEY_MOMENTUM, "F", 0, "Momentum of sgd (default: 0.9)", 1},
 	{"weight-decay", KEY_WEIGHT_DECAY, "F", 0, "Weight decay (default: 0.01 for adamw, 0 otherwise)", 1},
 	{"seed", KEY_SEED, "N", 0, "Order of examples and everything else that is drawn (default: 0)", 1},
+	{"train", KEY_TRAIN, "PATTERN", 0, "The same as --train-weights", 1},
 	{"out", KEY_OUT, "DIR", 0, "Keep model.onnx, model.safetensors, checkpoint and metrics.jsonl there", 2},
 	{"checkpoint-every", KEY_CHECKPOINT_EVERY, "N", 0,
 	 "Steps between checkpoints (default: at the end of an epoch only)", 2},
+	{"eval-every", KEY_EVAL_EVERY, "N", 0, "Steps between evaluations, besides those at the end of an epoch", 2},
+	{"patience", KEY_PATIENCE, "N", 0,
+	 "End after N evaluations in a row without a lower test loss, with the weights of the lowest", 2},
 	{"resume", KEY_RESUME, NULL, 0, "Go on from the checkpoint in --out DIR, if there is one", 2},
 	{"timeline", KEY_TIMELINE, "FILE.svg", 0, "Draw the memory of one training step", 2},
 	{"json", KEY_JSON, NULL, 0, "Print one JSON object on standard output", 2},
@@ -83,6 +99,33 @@ static void check_arguments(struct argp_state *state, const struct train_argumen
 		argp_error(state, "--resume goes on from the checkpoint of --out DIR, which is not given");
 	if (arguments->train.checkpoint_every && !arguments->train.out)
 		argp_error(state, "--checkpoint-every needs --out DIR to keep checkpoints in");
+}
+
+/* NAME[:EPOCHS[:FACTOR]]; what is not given stays 0 or NAN. */
+static void parse_schedule(struct argp_state *state, char *text, struct weft_schedule *schedule)
+{
+	char *rest = strchr(text, ':');
+
+	if (rest)
+		*rest++ = '\0';
+	schedule->epochs = 0;
+	if (!strcmp(text, "step")) {
+		char *factor = rest ? strchr(rest, ':') : NULL;
+
+		if (factor)
+			*factor++ = '\0';
+		schedule->kind = WEFT_SCHEDULE_STEP;
+		schedule->epochs = rest ? (uint32_t)argument_whole(state, "--lr-schedule step", rest, 1, 1000000) : 0;
+		schedule->factor = factor ? argument_number(state, "--lr-schedule step", factor, 0, 1) : 0.1;
+	} else if (!strcmp(text, "cosine")) {
+		schedule->kind = WEFT_SCHEDULE_COSINE;
+		schedule->factor = rest ? argument_number(state, "--lr-schedule cosine", rest, 0, 1) : 0;
+	} else if (!strcmp(text, "constant") && !rest) {
+		schedule->kind = WEFT_SCHEDULE_CONSTANT;
+	} else {
+		argp_error(state, "--lr-schedule %s: expected constant, step[:EPOCHS[:FACTOR]] or cosine[:FACTOR]",
+			   text);
+	}
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -121,6 +164,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_CHECKPOINT_EVERY:
 		train->checkpoint_every = (uint32_t)argument_whole(state, "--checkpoint-every", arg, 1, UINT32_MAX);
 		return 0;
+	case KEY_EVAL_EVERY:
+		train->evaluate_every = (uint32_t)argument_whole(state, "--eval-every", arg, 1, UINT32_MAX);
+		return 0;
+	case KEY_PATIENCE:
+		train->patience = (uint32_t)argument_whole(state, "--patience", arg, 1, UINT32_MAX);
+		return 0;
+	case KEY_LR_SCHEDULE:
+		parse_schedule(state, arg, &train->schedule);
+		return 0;
+	case KEY_WARMUP:
+		train->schedule.warmup = argument_whole(state, "--warmup", arg, 0, UINT32_MAX);
+		return 0;
+	case KEY_TRAIN:
+		tuning_train(state, &arguments->tuning, arg);
+		return 0;
 	case KEY_RESUME:
 		train->resume = true;
 		return 0;
@@ -140,6 +198,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->budget;
+		state->child_inputs[1] = &arguments->tuning;
 		return 0;
 	case ARGP_KEY_END:
 		check_arguments(state, arguments);
@@ -149,7 +208,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {{&budget_argp, 0, "Device and budgets:", 10}, {0}};
+static const struct argp_child children[] = {
+	{&budget_argp, 0, "Device and budgets:", 10}, {&tuning_argp, 0, "What is trained:", 9}, {0}};
 static const struct argp argp = {
 	options,
 	parse,
@@ -181,6 +241,10 @@ static void choose_hyper(struct train_arguments *arguments)
 						 : adamw			 ? 0.01
 										 : 0);
 	hyper[WEFT_HYPER_GRADIENT_SCALE] = 1.0f;
+	if (!arguments->train.schedule.epochs)
+		arguments->train.schedule.epochs = (arguments->train.epochs + 2) / 3;
+	arguments->train.loss = arguments->tuning.loss;
+	arguments->train.tuning = arguments->tuning.tuning;
 }
 
 static void on_step(void *user, const struct weft_train_progress *progress)
@@ -233,10 +297,15 @@ static void print_json(int status, const struct weft_train_result *result)
 			cJSON_AddNullToObject(object, "test_accuracy");
 		else
 			cJSON_AddNumberToObject(object, "test_accuracy", result->test_accuracy);
+		if (isfinite(result->test_loss))
+			cJSON_AddNumberToObject(object, "test_loss", result->test_loss);
 		cJSON_AddNumberToObject(object, "final_loss", result->final_loss);
 		cJSON_AddStringToObject(object, "weights_sha256", result->weights_sha256);
 		cJSON_AddNumberToObject(object, "steps", (double)result->steps);
 		cJSON_AddBoolToObject(object, "stopped", result->stopped);
+		cJSON_AddBoolToObject(object, "stopped_early", result->early);
+		if (!result->stopped)
+			cJSON_AddNumberToObject(object, "best_step", (double)result->best_step);
 		cJSON_AddNumberToObject(object, "peak_device_bytes", (double)result->usage.peak_device_bytes);
 		cJSON_AddNumberToObject(object, "peak_host_bytes", (double)result->usage.peak_host_bytes);
 		cJSON_AddNumberToObject(object, "peak_storage_bytes", (double)result->usage.peak_storage_bytes);
@@ -271,6 +340,9 @@ static void print_table(const struct train_arguments *arguments, const struct we
 	if (isfinite(result->test_accuracy))
 		printf("  %-16s %8.2f %%\n", "test accuracy", 100 * result->test_accuracy);
 	printf("  %-16s %10.4f\n", "training loss", result->final_loss);
+	if (result->early)
+		printf("  %-16s %10s after step %llu, the weights are those of step %llu\n", "stopped", "early",
+		       (unsigned long long)result->steps, (unsigned long long)result->best_step);
 	print_line("device memory", usage->peak_device_bytes, options->device_bytes);
 	print_line("host memory", usage->peak_host_bytes, options->host_bytes);
 	print_line("storage", usage->peak_storage_bytes, options->storage_bytes);
@@ -346,7 +418,7 @@ static int train(struct train_arguments *arguments)
 static int run(int argc, char **argv)
 {
 	struct train_arguments arguments = {
-		.train = {.epochs = 5, .batch = 64, .optimizer = WEFT_OPTIMIZER_ADAM, .loss = WEFT_LOSS_CROSS_ENTROPY},
+		.train = {.epochs = 5, .batch = 64, .optimizer = WEFT_OPTIMIZER_ADAM},
 		.lr = NAN,
 		.momentum = NAN,
 		.weight_decay = NAN,
@@ -355,12 +427,14 @@ static int run(int argc, char **argv)
 	int status;
 
 	budget_defaults(&arguments.budget);
+	tuning_defaults(&arguments.tuning);
 	command_parse(&argp, argc, argv, &arguments);
 	choose_hyper(&arguments);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	status = train(&arguments);
 	budget_free(&arguments.budget);
+	tuning_free(&arguments.tuning);
 	return status;
 }
 

@@ -146,8 +146,9 @@ int plan_model(const struct plan_arguments *arguments)
 	struct weft_graph_options graph_options = {
 		.batch = arguments->batch,
 		.training = arguments->train,
-		.loss = arguments->train ? WEFT_LOSS_CROSS_ENTROPY : WEFT_LOSS_NONE,
+		.loss = arguments->train ? arguments->tuning.loss : WEFT_LOSS_NONE,
 		.optimizer = arguments->optimizer,
+		.tuning = &arguments->tuning.tuning,
 	};
 	struct weft_session_refusal refusal = {0};
 	struct accel_device *device = NULL;

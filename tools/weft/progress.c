@@ -89,11 +89,15 @@ void progress_clear(struct progress *progress)
 
 void progress_epoch(struct progress *progress, const struct weft_train_progress *now)
 {
-	char seconds[32];
+	char seconds[32], place[64] = "";
 
 	if (progress->quiet)
 		return;
 	progress_clear(progress);
-	fprintf(stderr, "epoch %u/%u  loss %.4f  test accuracy %.2f %%  test loss %.4f  %s\n", now->epoch, now->epochs,
-		now->epoch_loss, 100 * now->test_accuracy, now->test_loss, seconds_format(now->seconds, seconds));
+	if (now->epoch_step)
+		snprintf(place, sizeof(place), "  step %llu/%llu", (unsigned long long)now->epoch_step,
+			 (unsigned long long)now->epoch_steps);
+	fprintf(stderr, "epoch %u/%u%s  loss %.4f  test accuracy %.2f %%  test loss %.4f  %s\n",
+		now->epoch + (now->epoch_step > 0), now->epochs, place, now->epoch_loss, 100 * now->test_accuracy,
+		now->test_loss, seconds_format(now->seconds, seconds));
 }

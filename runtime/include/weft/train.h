@@ -17,9 +17,9 @@
 extern "C" {
 #endif
 
-/** Progress after a step or an epoch. */
+/** Progress after a step or an evaluation. */
 struct weft_train_progress {
-	uint32_t epoch, epochs;		  /* from 0 */
+	uint32_t epoch, epochs;		  /* that are complete, of how many */
 	uint64_t step;			  /* steps done since the beginning of training, earlier runs included */
 	uint64_t epoch_step, epoch_steps; /* steps done in this epoch, of how many */
 	uint64_t run_steps;		  /* done by this run */
@@ -27,17 +27,35 @@ struct weft_train_progress {
 	float loss;			 /* of the step */
 	double epoch_loss;		 /* mean since the epoch began */
 	double seconds;			 /* since this run began */
-	double test_accuracy, test_loss; /* after an epoch; NAN before the first evaluation */
+	double learning_rate;		 /* of the step */
+	double gradient_norm;		 /* of the step's gradients before clipping; NAN where there is none */
+	double test_accuracy, test_loss; /* of the last evaluation; NAN before the first */
 };
 
 struct weft_train_observer {
 	void *user;
 	void (*step)(void *user, const struct weft_train_progress *progress);
+	/** After an evaluation: at the end of an epoch (epoch_step is then 0), or where evaluate_every asks for one. */
 	void (*epoch)(void *user, const struct weft_train_progress *progress);
 	/** Something the user should know, a sentence. */
 	void (*note)(void *user, const char *sentence);
 	/** The first step of the run, traced, with the session that did it; called where set. */
 	int (*traced)(void *user, struct weft_session *session);
+};
+
+enum weft_schedule_kind { WEFT_SCHEDULE_CONSTANT, WEFT_SCHEDULE_STEP, WEFT_SCHEDULE_COSINE };
+
+/**
+ * How the learning rate changes from update to update.  During the first @warmup
+ * updates it rises in equal steps; after that it is the rate of the optimizer
+ * times 1 (CONSTANT), times @factor for every @epochs epochs that are complete
+ * (STEP), or falls along half a cosine to @factor at the end of training (COSINE).
+ */
+struct weft_schedule {
+	enum weft_schedule_kind kind;
+	uint64_t warmup;
+	uint32_t epochs;
+	double factor;
 };
 
 struct weft_train_options {
@@ -46,6 +64,14 @@ struct weft_train_options {
 	enum weft_optimizer optimizer;
 	enum weft_loss loss;
 	float hyper[8];			     /* enum weft_hyper; bias corrections are the session's */
+	struct weft_schedule schedule;
+	struct weft_tuning tuning; /* a step is of @batch examples, also where several make an update */
+	uint32_t evaluate_every;   /* steps between evaluations, besides those at the end of an epoch; 0: none */
+	/*
+	 * Evaluations in a row without a lower test loss after which training ends; what it leaves are then the
+	 * weights of the lowest.  0: it goes on to the last epoch, and leaves the weights of its end.
+	 */
+	uint32_t patience;
 	struct weft_session_options session; /* session.seed also orders the examples */
 	const char *out;		     /* directory for the checkpoint and the results; NULL: none is kept */
 	uint32_t checkpoint_every;	     /* steps between checkpoints inside an epoch; 0: at its end only */
@@ -56,9 +82,12 @@ struct weft_train_options {
 
 struct weft_train_result {
 	bool stopped;	      /* by *options->stop, before the last epoch was done */
-	double test_accuracy; /* fraction of the test set, after the last epoch */
-	double final_loss;    /* mean training loss of the last epoch */
+	bool early;	      /* patience ran out before the last epoch was done */
+	double test_accuracy; /* fraction of the test set, with the weights that training leaves */
+	double test_loss;
+	double final_loss; /* mean training loss of the last epoch */
 	uint64_t steps;
+	uint64_t best_step; /* after which the weights are those that training leaves */
 	char weights_sha256[65];
 	struct weft_session_usage usage;     /* of this run: peaks are the highest, amounts the sums */
 	struct weft_session_refusal refusal; /* where -ENOSPC */
@@ -66,7 +95,7 @@ struct weft_train_result {
 
 /**
  * Train @model on @device.  In @options->out appear: checkpoint (as it goes),
- * metrics.jsonl (a line per epoch), and at the end model.onnx and
+ * metrics.jsonl (a line per evaluation), and at the end model.onnx and
  * model.safetensors with the trained weights.
  *
  * -ENOSPC: the budget is refused, result->refusal says the least that works.
@@ -77,7 +106,11 @@ int weft_train(struct accel_device *device, const struct weft_model *model, cons
 	       struct weft_train_result *result);
 
 struct weft_evaluation {
-	double accuracy, loss; /* loss: mean cross-entropy in nats */
+	/*
+	 * accuracy: the highest score is the label's; where the model has a single output, it is on the label's side of
+	 * one half (BCE), or nearest to it (MSE).  loss: mean of the one asked for, cross-entropy in nats.
+	 */
+	double accuracy, loss;
 	uint64_t examples;
 	double step_seconds;
 	struct weft_session_usage usage;
@@ -87,13 +120,15 @@ struct weft_value_source {
 	weft_read_value read;
 	void *user;
 };
-/**
- * Classify every example of @dataset with @model in batches of at most @batch
- * (fewer where the budget has no room).  @source NULL: the model file's weights.
- */
+struct weft_evaluation_options {
+	uint32_t batch;	     /* at most; fewer where the budget has no room */
+	enum weft_loss loss; /* NONE is cross-entropy */
+	const struct weft_value_source *source; /* NULL: the model file's weights */
+};
+/** Judge every example of @dataset with @model. */
 int weft_evaluate(struct accel_device *device, const struct weft_model *model,
-		  const struct weft_session_options *options, struct weft_dataset *dataset, uint32_t batch,
-		  const struct weft_value_source *source, struct weft_evaluation *evaluation,
+		  const struct weft_session_options *session, struct weft_dataset *dataset,
+		  const struct weft_evaluation_options *options, struct weft_evaluation *evaluation,
 		  struct weft_session_refusal *refusal);
 
 #ifdef __cplusplus

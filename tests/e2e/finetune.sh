@@ -1,0 +1,89 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Fine-tuning: what is frozen stays, memory falls with it, and every way to train gives the same bits for every
+# budget and after every interruption.
+. "$(dirname "$0")/lib.sh"
+
+"$WEFT_DEMO_MODEL" lenet "$work/lenet.onnx"
+set -- "$work/lenet.onnx" --data generate:28x28x1,count=320 --epochs 2 --batch 16
+
+train "$work/all.json" "$@" --out "$work/all" || fail "everything: $(cat "$work/all.json.err")"
+all=$(key peak_device_bytes "$work/all.json")
+
+# tensor NAME FILE.safetensors: the bytes of one tensor.
+tensor() {
+	header=$(od -An -tu8 -N8 "$2" | tr -d ' ')
+	place=$(tail -c +9 "$2" | head -c "$header" | jq -er ".\"$1\".data_offsets | arrays | \"\(.[0]) \(.[1])\"")
+	tail -c +$((9 + header + ${place% *})) "$2" | head -c $((${place#* } - ${place% *})) | sha256sum
+}
+
+# frozen WHAT PEAK PATTERN-OPTION...: the first convolution stays as it is, the last product does not, less memory is taken.
+frozen() {
+	what=$1 least=$2
+	shift 2
+	train "$work/frozen.json" "$@" --out "$work/frozen" || fail "$what: $(cat "$work/frozen.json.err")"
+	[ "$(tensor conv1.weight "$work/frozen/model.safetensors")" = "$before" ] || fail "$what: a frozen weight has changed"
+	[ "$(tensor scores.bias "$work/frozen/model.safetensors")" != "$(tensor scores.bias "$work/start/model.safetensors")" ] ||
+		fail "$what: nothing was trained"
+	expect "$what: peak" "$(key peak_device_bytes "$work/frozen.json")" "<" "$all * $least"
+	rm -rf "$work/frozen"
+}
+# A rate of nothing leaves the weights of the file.
+train "$work/start.json" "$@" --epochs 1 --lr 0 --out "$work/start" || fail "$(cat "$work/start.json.err")"
+before=$(tensor conv1.weight "$work/start/model.safetensors")
+frozen "convolutions frozen" 0.9 "$@" --freeze 'conv*'
+frozen "last layer" 0.55 "$@" --train 'scores.*'
+frozen "biases" 0.8 "$@" --train '*.bias' --freeze conv1.bias
+
+# same WHAT OPTIONS...: the same weights for a small budget and two threads, and when it is killed and resumed.
+same() {
+	what=$1
+	shift
+	rm -rf "$work/whole" "$work/parts"
+	train "$work/whole.json" "$@" --out "$work/whole" || fail "$what: $(cat "$work/whole.json.err")"
+	wanted=$(key weights_sha256 "$work/whole.json")
+	[ "$wanted" != "$(key weights_sha256 "$work/all.json")" ] || fail "$what: the weights of plain training"
+	train "$work/small.json" "$@" --storage "$work:64M" --device embedded:threads=2 \
+		--device-mem "$(least_device "$@" --storage "$work:64M")" || fail "$what, small: $(cat "$work/small.json.err")"
+	[ "$(key weights_sha256 "$work/small.json")" = "$wanted" ] || fail "$what: other weights at the least budget"
+	rounds=0
+	until [ "$rounds" = 8 ]; do
+		rounds=$((rounds + 1))
+		"$WEFT" train --quiet --json "$@" --out "$work/parts" --resume --checkpoint-every 3 >"$work/parts.json" 2>"$work/parts.err" &
+		process=$!
+		sleep "0.0$((rounds * 11 % 10))"
+		kill -9 $process 2>/dev/null || true
+		wait $process 2>/dev/null || true
+	done
+	train "$work/parts.json" "$@" --out "$work/parts" --resume || fail "$what, resumed: $(cat "$work/parts.json.err")"
+	[ "$(key weights_sha256 "$work/parts.json")" = "$wanted" ] || fail "$what: other weights when resumed"
+	cmp "$work/whole/model.onnx" "$work/parts/model.onnx" || fail "$what: another model.onnx when resumed"
+	sed 's/,"seconds.*//' "$work/whole/metrics.jsonl" >"$work/whole.metrics"
+	sed 's/,"seconds.*//' "$work/parts/metrics.jsonl" | cmp "$work/whole.metrics" || fail "$what: other metrics when resumed"
+	echo "$what: same weights"
+}
+same "clipping, sums over 4 steps, cosine" "$@" --clip-norm 0.3 --accumulate 4 --lr-schedule cosine --warmup 3
+same "steps, smoothing, evaluations" "$@" --optim sgd --lr-schedule step:1:0.3 --label-smoothing 0.1 --eval-every 7
+same "binary cross-entropy, one layer frozen" "$@" --loss bce --freeze 'conv1.*' --optim adamw
+same "early stopping" "$@" --lr 0.02 --eval-every 2 --patience 2 --epochs 4
+expect "early stopping: steps" "$(key steps "$work/whole.json")" "<" 80
+expect "early stopping: the best" "$(key best_step "$work/whole.json")" "<" "$(key steps "$work/whole.json")"
+best=$(jq -s 'min_by(.test_loss).step' "$work/whole/metrics.jsonl")
+expect "early stopping: step of the lowest loss" "$(key best_step "$work/whole.json")" == "$best"
+"$WEFT" infer "$work/whole/model.onnx" --data generate:28x28x1,count=320 --json >"$work/infer.json"
+expect "early stopping: loss of the model kept" "$(key test_loss "$work/infer.json")" == "$(key test_loss "$work/whole.json")"
+
+# wrong WHAT STATUS OPTIONS...
+wrong() {
+	what=$1 wanted=$2
+	shift 2
+	status=0
+	train "$work/wrong.json" "$@" || status=$?
+	[ "$status" = "$wanted" ] || fail "$what: status $status, expected $wanted"
+}
+wrong "a pattern without a match" 1 "$@" --freeze 'nothing*'
+wrong "smoothing of another loss" 1 "$@" --loss mse --label-smoothing 0.1
+wrong "more steps for an update than there are" 1 "$@" --accumulate 21
+wrong "an unknown schedule" 2 "$@" --lr-schedule linear
+wrong "an unknown loss" 2 "$@" --loss hinge
+wrong "another clipping than the checkpoint's" 1 "$@" --out "$work/parts" --resume --clip-norm 1
