@@ -352,6 +352,12 @@ enum weft_op {
 	WEFT_OP_REDUCE = 0x60,
 	/** ARGREDUCE: X -> Y i32 or i64; params.reduce.function is MAX or MIN, one reduced axis at most, first extreme (or last) wins; NaN is more extreme than any number. */
 	WEFT_OP_ARGREDUCE = 0x61,
+	/**
+	 * TOPK: X [..., N] f32, i32 or i64 -> Y [..., K] i32 or i64: the places along the last
+	 * dimension of the K (at most N) largest elements, or under params.topk.smallest the
+	 * smallest, best first; of equal ones the first comes first.  NaN is larger than any number.
+	 */
+	WEFT_OP_TOPK = 0x62,
 
 	/** GATHER: table [V, D...], indices i32/i64 [R] -> Y [R, D...]; negative indices count from the end; out of range faults with WEFT_FAULT_VALUE.  Any type but I4 and BIT. */
 	WEFT_OP_GATHER = 0x70,
@@ -359,6 +365,12 @@ enum weft_op {
 	WEFT_OP_SCATTER_ADD = 0x71,
 	/** IOTA: -> Y i32/i64/f32 [R]: params.iota.start + i * step in binary64, then converted as by CAST. */
 	WEFT_OP_IOTA = 0x72,
+	/**
+	 * SCATTER: table [V, D...], indices [R], X [R, D...] -> Y [V, D...]: the table, then in
+	 * ascending r Y[indices[r]] = f(Y[indices[r]], X[r]); f is params.scatter.function.  Indices as
+	 * in GATHER.  REPLACE takes any type but I4 and BIT, the others f32, i32, i64.  In place of the table.
+	 */
+	WEFT_OP_SCATTER = 0x73,
 
 	/**
 	 * SGD: G, hyper -> W, [momentum].  hyper is f32 [8], see enum weft_hyper.  W and momentum
@@ -520,6 +532,16 @@ enum weft_reduce {
 	WEFT_REDUCE_FUNCTIONS,
 };
 
+/** Functions of SCATTER; all but REPLACE are those of BINARY. */
+enum weft_scatter {
+	WEFT_SCATTER_REPLACE = 0, /* X */
+	WEFT_SCATTER_ADD,
+	WEFT_SCATTER_MUL,
+	WEFT_SCATTER_MAX,
+	WEFT_SCATTER_MIN,
+	WEFT_SCATTER_FUNCTIONS,
+};
+
 /** How XENT_FWD combines the rows. */
 enum weft_xent_reduction {
 	WEFT_XENT_NONE = 0,
@@ -615,6 +637,12 @@ union weft_params {
 		__u32 select_last; /* ARGREDUCE: the last extreme wins */
 		float scale; /* result is multiplied by this; 1 for none */
 	} reduce;
+	struct {
+		__u32 smallest;
+	} topk;
+	struct {
+		__u32 function; /* enum weft_scatter */
+	} scatter;
 	struct {
 		__u64 bits; /* the element's bits, in the low bytes */
 	} fill;

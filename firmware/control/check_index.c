@@ -28,6 +28,19 @@ static uint32_t scatter_add(struct check *check)
 	return indexed(check, 2, 1, 0);
 }
 
+static uint32_t scatter(struct check *check)
+{
+	uint32_t function = check_param(check, PARAM(scatter.function));
+
+	CHECK(check_param_most(check, PARAM(scatter.function), WEFT_SCATTER_FUNCTIONS - 1));
+	if (function != WEFT_SCATTER_REPLACE && !(ARITHMETIC & 1u << check_operand(check, 0)->type))
+		return check_fail_type(check, 0);
+	CHECK(check_same_type(check, 2, 0));
+	CHECK(check_same_type(check, 3, 0));
+	CHECK(check_same_dims(check, 3, 0));
+	return indexed(check, 0, 1, 2);
+}
+
 static uint32_t iota(struct check *check)
 {
 	return check_rank(check, 0, 1, 1);
@@ -59,5 +72,15 @@ const struct check_op check_index[16] = {
 			.outputs = SLOT(0),
 			.type = {ARITHMETIC},
 			.check = iota,
+		},
+	[WEFT_OP_SCATTER % 16] =
+		{
+			.engines = ENGINE_COMPUTE,
+			.operands = 4,
+			.params = PARAMS_TO(scatter.function),
+			.outputs = SLOT(3),
+			.in_place = SLOT(0),
+			.type = {BYTES, INDEX, BYTES, BYTES},
+			.check = scatter,
 		},
 };

@@ -32,6 +32,20 @@ static uint32_t argreduce(struct check *check)
 	return WEFT_FAULT_NONE;
 }
 
+static uint32_t topk(struct check *check)
+{
+	const struct weft_tensor *x = check_operand(check, 0), *y = check_operand(check, 1);
+
+	CHECK(check_param_most(check, PARAM(topk.smallest), 1));
+	CHECK(check_rank(check, 0, 1, WEFT_MAX_RANK));
+	CHECK(check_rank(check, 1, x->rank, x->rank));
+	for (uint32_t i = 0; i + 1 < x->rank; i++)
+		CHECK(check_dim(check, 1, i, x->dims[i]));
+	if (y->dims[x->rank - 1] > x->dims[x->rank - 1])
+		return check_fail_dim(check, 1, x->rank - 1u, 0);
+	return WEFT_FAULT_NONE;
+}
+
 const struct check_op check_reduce[16] = {
 	[WEFT_OP_REDUCE % 16] =
 		{
@@ -51,5 +65,14 @@ const struct check_op check_reduce[16] = {
 			.outputs = SLOT(1),
 			.type = {F32, INDEX},
 			.check = argreduce,
+		},
+	[WEFT_OP_TOPK % 16] =
+		{
+			.engines = ENGINE_COMPUTE,
+			.operands = 2,
+			.params = PARAMS_TO(topk.smallest),
+			.outputs = SLOT(1),
+			.type = {ARITHMETIC, INDEX},
+			.check = topk,
 		},
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* GATHER, SCATTER_ADD and IOTA. */
+/* GATHER, SCATTER_ADD, SCATTER and IOTA. */
 #include <string.h>
 #include "iterate.h"
 #include "kernels.h"
+#include "real.h"
 
 /* Rows of a table addressed by indices; the rows may have any strides. */
 struct indexed {
@@ -175,6 +176,113 @@ enum weft_fault WEFT_KERNEL(weft_scatter_add)(WEFT_KERNEL_ARGUMENTS)
 	if (x.pieces > x.row_elements / 16)
 		x.pieces = x.row_elements >= 16 ? (unsigned int)(x.row_elements / 16) : 1;
 	weft_engine_parallel(unit, x.pieces, scatter_piece, &x);
+	return WEFT_FAULT_NONE;
+}
+
+struct scatter {
+	struct indexed indexed;
+	void (*combine)(char *y, const char *x, unsigned int bytes);
+};
+
+static void replace(char *y, const char *x, unsigned int bytes)
+{
+	memcpy(y, x, bytes);
+}
+
+#define COMBINE(name, type, wide, expression)                                    \
+	static void name##_##type(char *y, const char *x, unsigned int bytes)    \
+	{                                                                        \
+		wide a = (wide) * (const type *)y, b = (wide) * (const type *)x; \
+                                                                                 \
+		(void)bytes;                                                     \
+		*(type *)y = (type)(expression);                                 \
+	}
+
+COMBINE(add, float, float, a + b)
+COMBINE(mul, float, float, a *b)
+COMBINE(max, float, float, weft_max(a, b))
+COMBINE(min, float, float, weft_min(a, b))
+/* Unsigned: sums and products wrap around. */
+COMBINE(add, int32_t, uint32_t, a + b)
+COMBINE(mul, int32_t, uint32_t, a *b)
+COMBINE(max, int32_t, int32_t, a > b ? a : b)
+COMBINE(min, int32_t, int32_t, a < b ? a : b)
+COMBINE(add, int64_t, uint64_t, a + b)
+COMBINE(mul, int64_t, uint64_t, a *b)
+COMBINE(max, int64_t, int64_t, a > b ? a : b)
+COMBINE(min, int64_t, int64_t, a < b ? a : b)
+
+#define COMBINATIONS(name)                                                                                         \
+	{                                                                                                          \
+		[WEFT_TYPE_F32] = name##_float, [WEFT_TYPE_I32] = name##_int32_t, [WEFT_TYPE_I64] = name##_int64_t \
+	}
+
+static void (*const combinations[WEFT_SCATTER_FUNCTIONS][WEFT_TYPES])(char *, const char *, unsigned int) = {
+	[WEFT_SCATTER_ADD] = COMBINATIONS(add),
+	[WEFT_SCATTER_MUL] = COMBINATIONS(mul),
+	[WEFT_SCATTER_MAX] = COMBINATIONS(max),
+	[WEFT_SCATTER_MIN] = COMBINATIONS(min),
+};
+
+/* A piece is a range of every row's elements, as in SCATTER_ADD. */
+static void scatter_any_piece(void *argument, unsigned int index, unsigned int lane)
+{
+	const struct scatter *scatter = argument;
+	const struct indexed *x = &scatter->indexed;
+	size_t first = x->row_elements / x->pieces * index;
+	size_t end = index + 1 == x->pieces ? x->row_elements : x->row_elements / x->pieces * (index + 1);
+
+	(void)lane;
+	for (uint64_t r = 0; r < x->rows; r++) {
+		char *to = x->table + index_at(x, r) * x->table_step;
+		const char *from = x->list + (ptrdiff_t)r * x->list_step;
+
+		for (size_t e = first; e < end; e++) {
+			ptrdiff_t table, list;
+
+			offsets(x, e, &table, &list);
+			scatter->combine(to + table, from + list, x->bytes);
+		}
+	}
+}
+
+static void copy_rows(const void *context, uint64_t first, size_t rows, size_t n, char *const at[],
+		      const ptrdiff_t step[])
+{
+	const unsigned int *bytes = context;
+
+	(void)first;
+	for (size_t row = 0; row < rows; row++)
+		memcpy(at[1] + (ptrdiff_t)row * step[1], at[0] + (ptrdiff_t)row * step[0], n * *bytes);
+}
+
+enum weft_fault WEFT_KERNEL(weft_scatter)(WEFT_KERNEL_ARGUMENTS)
+{
+	const struct weft_tensor *t = command->operand;
+	unsigned int lanes = weft_engine_unit_lanes(unit), function = command->params.scatter.function;
+	struct scatter scatter = {.combine = function == WEFT_SCATTER_REPLACE ? replace
+									      : combinations[function][t[0].type]};
+	struct indexed *x = &scatter.indexed;
+	struct weft_iteration it;
+	enum weft_fault reason = WEFT_FAULT_NONE;
+
+	if (!weft_element_bytes(t[0].type) || !scatter.combine) {
+		fault->operand = 0;
+		return WEFT_FAULT_TYPE;
+	}
+	reason = describe(x, &t[3], pointer[3], &t[1], pointer[1], 1, &t[2], pointer[2], fault);
+	if (reason)
+		return reason;
+	if (pointer[0] != pointer[3]) {
+		weft_iteration_begin(&it, &t[3]);
+		weft_iteration_add(&it, &t[0], pointer[0], false);
+		weft_iteration_add(&it, &t[3], pointer[3], true);
+		weft_iteration_run(&it, unit, copy_rows, &x->bytes);
+	}
+	x->pieces = lanes == 1 || x->rows * x->row_elements < 16384 ? 1 : lanes * 2;
+	if (x->pieces > x->row_elements / 16)
+		x->pieces = x->row_elements >= 16 ? (unsigned int)(x->row_elements / 16) : 1;
+	weft_engine_parallel(unit, x->pieces, scatter_any_piece, &scatter);
 	return WEFT_FAULT_NONE;
 }
 

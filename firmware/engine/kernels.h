@@ -60,6 +60,8 @@ enum weft_fault WEFT_KERNEL(weft_reduce)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_argreduce)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_gather)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_scatter_add)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_scatter)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_topk)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_iota)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_sgd)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_adam)(WEFT_KERNEL_ARGUMENTS);

@@ -20,6 +20,7 @@ static const weft_gradient_rule table[WEFT_OP_LIMIT] = {
 	[WEFT_OP_WHERE] = weft_gradient_where,
 	[WEFT_OP_REDUCE] = weft_gradient_reduce,
 	[WEFT_OP_GATHER] = weft_gradient_gather,
+	[WEFT_OP_SCATTER] = weft_gradient_scatter,
 	[WEFT_OP_DROPOUT] = weft_gradient_dropout,
 };
 

@@ -376,6 +376,43 @@ int weft_gradient_gather(struct weft_backward *backward, const struct weft_opera
 	return r ? r : weft_backward_done(backward, &target);
 }
 
+/* What replaced rows of the table takes their gradient; what was added shares it. */
+int weft_gradient_scatter(struct weft_backward *backward, const struct weft_operation *operation)
+{
+	struct weft_graph *graph = weft_backward_graph(backward);
+	uint32_t function = operation->params.scatter.function;
+	struct weft_operand gradient, zero, indices = weft_operand_in(graph, operation, 1);
+	struct weft_operand x = weft_operand_in(graph, operation, 2);
+	struct weft_target target;
+	int r;
+
+	gradient = weft_backward_of_output(backward, operation, 3, &r);
+	if (r || gradient.id == WEFT_NO_ID)
+		return r;
+	if (function != WEFT_SCATTER_REPLACE && function != WEFT_SCATTER_ADD)
+		return weft_fail(EOPNOTSUPP, "%s: a scatter that multiplies or compares has no gradient",
+				 operation->name);
+	if (weft_backward_wants(backward, operation, 2)) {
+		r = weft_backward_target(backward, operation, 2, &target);
+		if (!r)
+			r = weft_build(graph, weft_backward_name(backward), WEFT_OP_GATHER, NULL, 2, 3,
+				       (struct weft_operand[]){gradient, indices, target.operand}, NULL);
+		if (!r)
+			r = weft_backward_done(backward, &target);
+	}
+	if (r || !weft_backward_wants(backward, operation, 0))
+		return r;
+	if (function == WEFT_SCATTER_ADD)
+		return weft_backward_contribute(backward, operation, 0, &gradient);
+	r = weft_backward_zero(backward, &x.layout, &zero);
+	if (!r)
+		r = weft_backward_target(backward, operation, 0, &target);
+	if (!r)
+		r = weft_build(graph, weft_backward_name(backward), WEFT_OP_SCATTER, &operation->params, 3, 4,
+			       (struct weft_operand[]){gradient, indices, zero, target.operand}, NULL);
+	return r ? r : weft_backward_done(backward, &target);
+}
+
 int weft_gradient_dropout(struct weft_backward *backward, const struct weft_operation *operation)
 {
 	struct weft_graph *graph = weft_backward_graph(backward);
