@@ -52,6 +52,12 @@ int weft_lower_cross_entropy(struct weft_lower *lower);
 int weft_lower_lstm(struct weft_lower *lower);
 int weft_lower_gru(struct weft_lower *lower);
 
+int weft_lower_gather_nd(struct weft_lower *lower);
+int weft_lower_scatter_elements(struct weft_lower *lower);
+int weft_lower_scatter_nd(struct weft_lower *lower);
+int weft_lower_reverse_sequence(struct weft_lower *lower);
+int weft_lower_top_k(struct weft_lower *lower);
+
 int weft_lower_trilu(struct weft_lower *lower);
 int weft_lower_one_hot(struct weft_lower *lower);
 int weft_lower_hardmax(struct weft_lower *lower);
