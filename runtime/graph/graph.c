@@ -52,6 +52,7 @@ void weft_graph_free(struct weft_graph *graph)
 	free(graph->operation);
 	free(graph->input);
 	free(graph->model_output);
+	free(graph->adapter);
 	free(graph->name);
 	free(graph);
 }

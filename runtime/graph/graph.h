@@ -94,6 +94,14 @@ struct weft_operation {
 	struct weft_layout *view[WEFT_MAX_OPERANDS];
 };
 
+/** A weight [in, out] that matrices of low rank stand beside: it counts as weight + scale * (B A)'. */
+struct weft_adapter {
+	weft_id weight;
+	weft_id a, b; /* [rank, in], [out, rank] */
+	float scale;
+	bool out_first; /* the file has the weight as [out, in] */
+};
+
 struct weft_graph {
 	char *name;
 	struct weft_value *value;
@@ -110,6 +118,8 @@ struct weft_graph {
 	weft_id carry; /* STEP f32 [1]: 1 while gradients are summed up over steps, 0 in the step that applies them; or WEFT_NO_ID */
 	uint32_t accumulate; /* steps whose gradients make one update; 0 and 1: each step's own */
 	weft_id counter; /* STEP i64 [2] for RANDOM and DROPOUT, or WEFT_NO_ID */
+	struct weft_adapter *adapter; /* owned */
+	uint32_t adapters;
 	uint32_t batch;
 	bool training;
 };

@@ -10,6 +10,7 @@
 #include "autodiff/loss.h"
 #include "graph/layout.h"
 #include "graph/prune.h"
+#include "optim/lora.h"
 #include "optim/select.h"
 #include "optim/update.h"
 #include "weft/error.h"
@@ -407,6 +408,8 @@ static int make_training(struct weft_lower *lower)
 	r = weft_loss_append(graph, options->loss, tuning ? tuning->label_smoothing : 0);
 	if (!r && tuning)
 		r = weft_tuning_select(graph, tuning);
+	if (!r && tuning && tuning->lora_rank)
+		r = weft_lora_append(graph, tuning);
 	if (!r)
 		r = weft_autodiff(graph, options->gradients_as_outputs);
 	if (!r && !options->gradients_as_outputs)

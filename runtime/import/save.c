@@ -1,90 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* Models out: ONNX with other weights and nothing else changed, and safetensors. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "import/model.h"
+#include "import/output.h"
 #include "weft/error.h"
-
-/* A file that appears under its name only once it is whole and on the disk. */
-struct output {
-	const char *path;
-	char *temporary;
-	int fd;
-};
-
-static int output_open(struct output *output, const char *path)
-{
-	output->path = path;
-	output->fd = -1;
-	if (asprintf(&output->temporary, "%s.XXXXXX", path) < 0) {
-		output->temporary = NULL;
-		return weft_fail(ENOMEM, "no memory to save %s", path);
-	}
-	output->fd = mkostemp(output->temporary, O_CLOEXEC);
-	if (output->fd < 0)
-		return weft_fail(errno, "%s cannot be made: %s", output->temporary, strerror(errno));
-	return 0;
-}
-
-static int output_write(struct output *output, const void *bytes, size_t size)
-{
-	const uint8_t *from = bytes;
-
-	while (size) {
-		ssize_t written = write(output->fd, from, size);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return weft_fail(written ? errno : EIO, "%s: %s", output->temporary,
-					 strerror(written ? errno : EIO));
-		from += written;
-		size -= (size_t)written;
-	}
-	return 0;
-}
-
-/* The directory holds the new name: without this a crash could lose it. */
-static int sync_directory(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *directory = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-	int fd, r = 0;
-
-	if (!directory)
-		return weft_fail(ENOMEM, "no memory to save %s", path);
-	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd))
-		r = weft_fail(errno, "%s: %s", directory, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	free(directory);
-	return r;
-}
-
-static int output_close(struct output *output, int r)
-{
-	if (output->fd >= 0) {
-		if (!r && (fchmod(output->fd, 0644) || fsync(output->fd)))
-			r = weft_fail(errno, "%s: %s", output->temporary, strerror(errno));
-		if (close(output->fd) && !r)
-			r = weft_fail(errno, "%s: %s", output->temporary, strerror(errno));
-		if (!r && rename(output->temporary, output->path))
-			r = weft_fail(errno, "%s cannot be replaced: %s", output->path, strerror(errno));
-		else if (!r)
-			r = sync_directory(output->path);
-		if (r)
-			unlink(output->temporary);
-	}
-	free(output->temporary);
-	return r;
-}
 
 /*
  * The tensors that training changes are float initializers with dimensions;
@@ -170,7 +92,7 @@ static int lend_weights(const struct weft_model *model, weft_read_value read, vo
 
 int weft_model_save_onnx(const struct weft_model *model, const char *path, weft_read_value read, void *user)
 {
-	struct output output = {.fd = -1};
+	struct weft_output output = {.fd = -1};
 	uint8_t *bytes = NULL;
 	struct loan *loan;
 	size_t loans, size = 0;
@@ -187,28 +109,13 @@ int weft_model_save_onnx(const struct weft_model *model, const char *path, weft_
 	if (loan)
 		take_back(loan, loans);
 	if (!r)
-		r = output_open(&output, path);
+		r = weft_output_open(&output, path);
 	if (!r)
-		r = output_write(&output, bytes, size);
+		r = weft_output_write(&output, bytes, size);
 	if (bytes)
-		r = output_close(&output, r);
+		r = weft_output_close(&output, r);
 	free(bytes);
 	return r;
-}
-
-/* Append a name to JSON text. */
-static void put_string(FILE *text, const char *name)
-{
-	putc('"', text);
-	for (; *name; name++) {
-		if (*name == '"' || *name == '\\')
-			fprintf(text, "\\%c", *name);
-		else if ((unsigned char)*name < 0x20)
-			fprintf(text, "\\u%04x", (unsigned char)*name);
-		else
-			putc(*name, text);
-	}
-	putc('"', text);
 }
 
 /* Names, shapes and places of all tensors, padded so that the data is aligned. */
@@ -230,7 +137,7 @@ static int safetensors_header(const Onnx__GraphProto *graph, char **header, size
 			continue;
 		fputs(first ? "" : ",", text);
 		first = false;
-		put_string(text, tensor->name);
+		weft_put_json_string(text, tensor->name);
 		fputs(":{\"dtype\":\"F32\",\"shape\":[", text);
 		for (d = 0; d < tensor->n_dims; d++) {
 			fprintf(text, "%s%lld", d ? "," : "", (long long)tensor->dims[d]);
@@ -256,19 +163,19 @@ static int safetensors_header(const Onnx__GraphProto *graph, char **header, size
 int weft_model_save_safetensors(const struct weft_model *model, const char *path, weft_read_value read, void *user)
 {
 	const Onnx__GraphProto *graph = model->proto->graph;
-	struct output output = {.fd = -1};
+	struct weft_output output = {.fd = -1};
 	char *header = NULL;
 	size_t size = 0, i;
 	uint64_t length;
 	int r = safetensors_header(graph, &header, &size);
 
 	if (!r)
-		r = output_open(&output, path);
+		r = weft_output_open(&output, path);
 	length = size;
 	if (!r)
-		r = output_write(&output, &length, sizeof(length));
+		r = weft_output_write(&output, &length, sizeof(length));
 	if (!r)
-		r = output_write(&output, header, size);
+		r = weft_output_write(&output, header, size);
 	for (i = 0; i < graph->n_initializer && !r; i++) {
 		struct weft_host_tensor *contents;
 
@@ -277,9 +184,9 @@ int weft_model_save_safetensors(const struct weft_model *model, const char *path
 		r = read_weight(graph->initializer[i], read, user, &contents);
 		if (r)
 			break;
-		r = output_write(&output, contents->data, contents->elements * sizeof(float));
+		r = weft_output_write(&output, contents->data, contents->elements * sizeof(float));
 		weft_host_tensor_free(contents);
 	}
 	free(header);
-	return output.temporary ? output_close(&output, r) : r;
+	return output.temporary ? weft_output_close(&output, r) : r;
 }

@@ -73,10 +73,10 @@ int weft_tuning_select(struct weft_graph *graph, const struct weft_tuning *tunin
 
 		if (!is_weight(graph, id))
 			continue;
-		if ((tuning->trains && !matches(value->name, tuning->train, tuning->trains)) ||
+		if (((tuning->trains || tuning->lora_rank) && !matches(value->name, tuning->train, tuning->trains)) ||
 		    matches(value->name, tuning->freeze, tuning->freezes))
 			value->frozen = true;
 		trained += !value->frozen;
 	}
-	return trained ? 0 : weft_fail(EINVAL, "every weight is frozen: nothing is left to train");
+	return trained || tuning->lora_rank ? 0 : weft_fail(EINVAL, "every weight is frozen: nothing is left to train");
 }

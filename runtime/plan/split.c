@@ -469,6 +469,12 @@ static int copy_roles(struct splitter *s)
 	to->label = from->label;
 	to->loss = from->loss;
 	to->hyper = from->hyper;
+	to->adapter = malloc((from->adapters + 1) * sizeof(*to->adapter));
+	if (!to->adapter)
+		return weft_fail(ENOMEM, "no memory to split a graph");
+	for (uint32_t i = 0; i < from->adapters; i++)
+		to->adapter[i] = from->adapter[i];
+	to->adapters = from->adapters;
 	to->carry = from->carry;
 	to->accumulate = from->accumulate;
 	to->counter = from->counter;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "graph/graph.h"
+#include "optim/lora.h"
 #include "weft/error.h"
 
 static int copy_value(struct weft_snapshot *snapshot, const struct weft_value *value, struct weft_session *session)
@@ -19,6 +20,42 @@ static int copy_value(struct weft_snapshot *snapshot, const struct weft_value *v
 	if (!copy->name || !copy->data)
 		return weft_fail(ENOMEM, "out of memory for a copy of '%s'", value->name);
 	return weft_session_read(session, value->name, copy->data, copy->bytes);
+}
+
+static const void *find(const struct weft_snapshot *snapshot, const char *name)
+{
+	for (size_t i = 0; i < snapshot->values; i++)
+		if (!strcmp(snapshot->value[i].name, name))
+			return snapshot->value[i].data;
+	return NULL;
+}
+
+static int merge_adapters(struct weft_snapshot *snapshot, struct weft_session *session)
+{
+	const struct weft_graph *graph = weft_session_graph(session);
+	struct weft_snapshot_value *more;
+	int result;
+
+	if (!graph->adapters)
+		return 0;
+	more = reallocarray(snapshot->value, snapshot->values + 2 * (size_t)graph->adapters, sizeof(*more));
+	if (!more)
+		return weft_fail(ENOMEM, "out of memory");
+	snapshot->value = more;
+	for (uint32_t i = 0; i < graph->adapters; i++) {
+		const struct weft_adapter *adapter = &graph->adapter[i];
+		const struct weft_value *a = &graph->value[adapter->a], *b = &graph->value[adapter->b];
+		void *weight = (void *)find(snapshot, graph->value[adapter->weight].name);
+
+		result = copy_value(snapshot, a, session);
+		if (!result)
+			result = copy_value(snapshot, b, session);
+		if (result)
+			return result;
+		if (weight)
+			weft_lora_merge(graph, adapter, find(snapshot, a->name), find(snapshot, b->name), weight);
+	}
+	return 0;
 }
 
 int weft_snapshot_take(struct weft_snapshot *snapshot, const struct weft_model *model, struct weft_session *session)
@@ -40,6 +77,8 @@ int weft_snapshot_take(struct weft_snapshot *snapshot, const struct weft_model *
 			result = copy_value(snapshot, value, session);
 	}
 	weft_graph_free(graph);
+	if (!result)
+		result = merge_adapters(snapshot, session);
 	if (result)
 		weft_snapshot_free(snapshot);
 	return result;

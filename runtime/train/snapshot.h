@@ -16,7 +16,10 @@ struct weft_snapshot {
 	size_t values;
 };
 
-/** Copy every value of @session that an evaluation of @model needs. */
+/**
+ * Copy every value of @session that an evaluation of @model needs, with what adapters have learned in the weights
+ * beside which they stand; and the adapters themselves.
+ */
 int weft_snapshot_take(struct weft_snapshot *snapshot, const struct weft_model *model, struct weft_session *session);
 /** A weft_read_value; @snapshot is a struct weft_snapshot. */
 int weft_snapshot_read(void *snapshot, const char *name, void *data, size_t bytes);

@@ -42,6 +42,8 @@ static void write_tuning(FILE *file, const struct weft_tuning *tuning)
 {
 	write_patterns(file, "trained weights", tuning->train, tuning->trains);
 	write_patterns(file, "frozen weights", tuning->freeze, tuning->freezes);
+	fprintf(file, "adapters=%u:%.9g:%s\n", tuning->lora_rank, (double)tuning->lora_alpha,
+		tuning->lora_pattern ? tuning->lora_pattern : "");
 	fprintf(file, "label smoothing=%.9g\n", (double)tuning->label_smoothing);
 	fprintf(file, "clipping=%.9g\n", (double)tuning->clip_norm);
 	fprintf(file, "accumulation=%u\n", tuning->accumulate > 1 ? tuning->accumulate : 1);

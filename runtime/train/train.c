@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "adapter.h"
 #include "feed.h"
 #include "graph/graph.h"
 #include "schedule.h"
@@ -109,18 +110,28 @@ static int load(struct run *run, bool with_state)
 	return result ? weft_fail_in(result, "checkpoint %s", path) : 0;
 }
 
-static int open_session(struct run *run)
+static void graph_options(const struct run *run, struct weft_graph_options *graph)
 {
 	const struct weft_train_options *options = run->options;
-	struct weft_graph_options graph_options = {
+
+	*graph = (struct weft_graph_options){
 		.batch = options->batch,
 		.training = true,
 		.loss = options->loss,
 		.optimizer = options->optimizer,
 		.tuning = &options->tuning,
 	};
+}
+
+static int open_session(struct run *run)
+{
+	const struct weft_train_options *options = run->options;
+	struct weft_graph_options how;
 	struct weft_graph *graph;
-	int result = weft_model_graph(run->model, &graph_options, &graph);
+	int result;
+
+	graph_options(run, &how);
+	result = weft_model_graph(run->model, &how, &graph);
 
 	if (result)
 		return result;
@@ -356,6 +367,25 @@ static int steps(struct run *run)
 	}
 }
 
+static int save_adapter(struct run *run, struct weft_snapshot *snapshot)
+{
+	struct weft_graph_options options;
+	struct weft_graph *graph;
+	char path[600];
+	int result;
+
+	if (!run->options->tuning.lora_rank)
+		return 0;
+	graph_options(run, &options);
+	result = weft_model_graph(run->model, &options, &graph);
+	if (result)
+		return result;
+	in_folder(run, "adapter.safetensors", path);
+	result = weft_adapter_save(graph, path, weft_snapshot_read, snapshot);
+	weft_graph_free(graph);
+	return result;
+}
+
 static int save_models(struct run *run, struct weft_snapshot *snapshot)
 {
 	char path[600];
@@ -367,7 +397,7 @@ static int save_models(struct run *run, struct weft_snapshot *snapshot)
 		in_folder(run, "model.safetensors", path);
 		result = weft_model_save_safetensors(run->model, path, weft_snapshot_read, snapshot);
 	}
-	return result;
+	return result ? result : save_adapter(run, snapshot);
 }
 
 /* Whether the weights that were judged are those that training leaves, as far as it is known. */

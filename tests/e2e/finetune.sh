@@ -65,6 +65,14 @@ same() {
 same "clipping, sums over 4 steps, cosine" "$@" --clip-norm 0.3 --accumulate 4 --lr-schedule cosine --warmup 3
 same "steps, smoothing, evaluations" "$@" --optim sgd --lr-schedule step:1:0.3 --label-smoothing 0.1 --eval-every 7
 same "binary cross-entropy, one layer frozen" "$@" --loss bce --freeze 'conv1.*' --optim adamw
+same "adapters and the last layer" "$@" --lora 4:8 --train 'scores.*'
+expect "adapters: peak" "$(key peak_device_bytes "$work/whole.json")" "<" "$all * 0.8"
+cmp "$work/whole/adapter.safetensors" "$work/parts/adapter.safetensors" || fail "another adapter.safetensors when resumed"
+tail -c +9 "$work/whole/adapter.safetensors" | head -c "$(od -An -tu8 -N8 "$work/whole/adapter.safetensors" | tr -d ' ')" |
+	jq -e '.__metadata__ == {r: "4", lora_alpha: "8"} and ."fc1.lora_A.weight".shape == [4, 400]' >/dev/null ||
+	fail "adapter.safetensors does not say what it holds"
+"$WEFT" infer "$work/whole/model.onnx" --data generate:28x28x1,count=320 --json >"$work/infer.json"
+expect "adapters: loss of the merged model" "$(key test_loss "$work/infer.json")" == "$(key test_loss "$work/whole.json")"
 same "early stopping" "$@" --lr 0.02 --eval-every 2 --patience 2 --epochs 4
 expect "early stopping: steps" "$(key steps "$work/whole.json")" "<" 80
 expect "early stopping: the best" "$(key best_step "$work/whole.json")" "<" "$(key steps "$work/whole.json")"
@@ -82,6 +90,8 @@ wrong() {
 	[ "$status" = "$wanted" ] || fail "$what: status $status, expected $wanted"
 }
 wrong "a pattern without a match" 1 "$@" --freeze 'nothing*'
+wrong "an adapter of nothing" 1 "$@" --lora '4:conv*'
+wrong "an adapter of rank 0" 2 "$@" --lora 0
 wrong "smoothing of another loss" 1 "$@" --loss mse --label-smoothing 0.1
 wrong "more steps for an update than there are" 1 "$@" --accumulate 21
 wrong "an unknown schedule" 2 "$@" --lr-schedule linear

@@ -245,6 +245,7 @@ static void choose_hyper(struct train_arguments *arguments)
 		arguments->train.schedule.epochs = (arguments->train.epochs + 2) / 3;
 	arguments->train.loss = arguments->tuning.loss;
 	arguments->train.tuning = arguments->tuning.tuning;
+	arguments->train.tuning.lora_seed = arguments->budget.session.seed;
 }
 
 static void on_step(void *user, const struct weft_train_progress *progress)

@@ -10,6 +10,10 @@ static const struct argp_option options[] = {
 	{"freeze", KEY_FREEZE, "PATTERN", 0,
 	 "Leave weights as they are whose names match, as a shell matches file names; may be given again", 15},
 	{"train-weights", KEY_TRAIN_WEIGHTS, "PATTERN", 0, "Train only weights that match; may be given again", 15},
+	{"lora", KEY_LORA, "RANK[:ALPHA][:PATTERN]", 0,
+	 "Adapters of this rank beside the weights of matrix products; besides them only what --train-weights names is "
+	 "trained (default: ALPHA is RANK, every product)",
+	 15},
 	{"loss", KEY_LOSS, "NAME", 0,
 	 "cross-entropy, mse or bce (default: cross-entropy); a scalar output of the model's own goes first", 15},
 	{"label-smoothing", KEY_LABEL_SMOOTHING, "F", 0, "Spread this share of each target over all classes", 15},
@@ -48,6 +52,36 @@ enum weft_loss tuning_loss(struct argp_state *state, const char *text)
 	return WEFT_LOSS_CROSS_ENTROPY;
 }
 
+/* RANK[:ALPHA][:PATTERN]: what follows the rank is alpha if it is a number. */
+static void parse_lora(struct argp_state *state, const char *text, struct tuning_options *tuning)
+{
+	char *copy = strdup(text), *rest, *end;
+	double alpha;
+
+	if (!copy) {
+		argp_failure(state, STATUS_FAILED, 0, "out of memory");
+		return;
+	}
+	rest = strchr(copy, ':');
+	if (rest)
+		*rest++ = '\0';
+	tuning->tuning.lora_rank = (uint32_t)argument_whole(state, "--lora", copy, 1, 1 << 16);
+	tuning->tuning.lora_alpha = 0;
+	if (rest) {
+		alpha = strtod(rest, &end);
+		if (end != rest && (*end == ':' || !*end)) {
+			if (!(alpha > 0) || alpha > 1e6)
+				argp_error(state, "--lora %s: ALPHA is a number above 0, up to 1e6", text);
+			tuning->tuning.lora_alpha = (float)alpha;
+			rest = *end ? end + 1 : NULL;
+		}
+	}
+	free(tuning->lora_pattern);
+	tuning->lora_pattern = rest ? strdup(rest) : NULL;
+	tuning->tuning.lora_pattern = tuning->lora_pattern;
+	free(copy);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct tuning_options *tuning = state->input;
@@ -59,6 +93,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_TRAIN_WEIGHTS:
 		tuning_train(state, tuning, arg);
+		return 0;
+	case KEY_LORA:
+		parse_lora(state, arg, tuning);
 		return 0;
 	case KEY_LOSS:
 		tuning->loss = tuning_loss(state, arg);
@@ -87,6 +124,7 @@ void tuning_defaults(struct tuning_options *tuning)
 
 void tuning_free(struct tuning_options *tuning)
 {
+	free(tuning->lora_pattern);
 	free(tuning->train);
 	free(tuning->freeze);
 }

@@ -9,10 +9,11 @@
 struct tuning_options {
 	enum weft_loss loss;
 	struct weft_tuning tuning;
+	char *lora_pattern; /* owned; tuning.lora_pattern */
 	const char **train, **freeze; /* owned; tuning.train and tuning.freeze */
 };
 
-/** --loss, --freeze, --train-weights, --accumulate, --clip-norm, --label-smoothing; its input is a struct tuning_options. */
+/** --loss, --freeze, --train-weights, --lora, --accumulate, --clip-norm, --label-smoothing; its input is a struct tuning_options. */
 extern const struct argp tuning_argp;
 void tuning_defaults(struct tuning_options *options);
 void tuning_free(struct tuning_options *options);

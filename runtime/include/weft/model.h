@@ -53,6 +53,15 @@ struct weft_tuning {
 	 */
 	const char *const *train, *const *freeze;
 	uint32_t trains, freezes;
+	/*
+	 * > 0: matrix products whose weights match @lora_pattern (NULL: all) get adapters of this rank, "<w>.lora_A.weight"
+	 * [rank, in] and "<w>.lora_B.weight" [out, rank] for "<w>.weight", which count times lora_alpha / lora_rank
+	 * (lora_alpha 0: 1).  Besides them, only weights that match @train are trained.
+	 */
+	uint32_t lora_rank;
+	float lora_alpha;
+	const char *lora_pattern;
+	uint64_t lora_seed; /* of the numbers that lora_A starts from; lora_B starts from 0 */
 	float label_smoothing; /* cross-entropy: this share of each target is spread over the classes; [0, 1) */
 	/* > 0: all gradients are multiplied by min(1, clip_norm / (norm + 1e-6)) of the norm of all of them together,
 	 * as torch.nn.utils.clip_grad_norm_ does.  The graph has the norm as output "weft.gradient_norm".

@@ -96,7 +96,8 @@ struct weft_train_result {
 /**
  * Train @model on @device.  In @options->out appear: checkpoint (as it goes),
  * metrics.jsonl (a line per evaluation), and at the end model.onnx and
- * model.safetensors with the trained weights.
+ * model.safetensors with the trained weights; with adapters, these are merged
+ * into them, and stand in adapter.safetensors alone.
  *
  * -ENOSPC: the budget is refused, result->refusal says the least that works.
  * -EDOM: the loss or the data is not a number; the last checkpoint stands.
