@@ -19,7 +19,7 @@ struct context {
 
 struct vnpu_mmu {
 	const struct vnpu_memory *memory;
-	struct context context[WEFT_HW_MAX_CONTEXTS + 1];
+	struct context context[VNPU_CONTEXTS + 1];
 };
 
 int vnpu_mmu_new(const struct vnpu_memory *memory, struct vnpu_mmu **mmu)
@@ -28,7 +28,7 @@ int vnpu_mmu_new(const struct vnpu_memory *memory, struct vnpu_mmu **mmu)
 	if (!*mmu)
 		return -ENOMEM;
 	(*mmu)->memory = memory;
-	for (unsigned int i = 0; i <= WEFT_HW_MAX_CONTEXTS; i++)
+	for (unsigned int i = 0; i <= VNPU_CONTEXTS; i++)
 		pthread_mutex_init(&(*mmu)->context[i].lock, NULL);
 	return 0;
 }
@@ -38,14 +38,14 @@ void vnpu_mmu_free(struct vnpu_mmu *mmu)
 	if (!mmu)
 		return;
 	vnpu_mmu_detach_all(mmu);
-	for (unsigned int i = 0; i <= WEFT_HW_MAX_CONTEXTS; i++)
+	for (unsigned int i = 0; i <= VNPU_CONTEXTS; i++)
 		pthread_mutex_destroy(&mmu->context[i].lock);
 	free(mmu);
 }
 
 static struct context *find(struct vnpu_mmu *mmu, uint32_t number)
 {
-	if (!number || number > WEFT_HW_MAX_CONTEXTS || !mmu->context[number].root)
+	if (!number || number > VNPU_CONTEXTS || !mmu->context[number].root)
 		return NULL;
 	return &mmu->context[number];
 }
@@ -61,7 +61,7 @@ bool vnpu_mmu_attach(struct vnpu_mmu *mmu, uint32_t number, uint64_t root)
 {
 	struct context *context;
 
-	if (!number || number > WEFT_HW_MAX_CONTEXTS || mmu->context[number].root || !root || root & PAGE_OFFSET ||
+	if (!number || number > VNPU_CONTEXTS || mmu->context[number].root || !root || root & PAGE_OFFSET ||
 	    !vnpu_memory_bus(mmu->memory, root, WEFT_HW_PAGE_BYTES))
 		return false;
 	context = &mmu->context[number];
@@ -70,6 +70,8 @@ bool vnpu_mmu_attach(struct vnpu_mmu *mmu, uint32_t number, uint64_t root)
 	if (!context->mirror || !context->mirrored) {
 		if (context->mirror)
 			munmap(context->mirror, VA_BYTES);
+		if (context->mirrored)
+			munmap(context->mirrored, PAGES * sizeof(*context->mirrored));
 		return false;
 	}
 	context->root = root;
@@ -91,7 +93,7 @@ void vnpu_mmu_detach(struct vnpu_mmu *mmu, uint32_t number)
 
 void vnpu_mmu_detach_all(struct vnpu_mmu *mmu)
 {
-	for (uint32_t i = 1; i <= WEFT_HW_MAX_CONTEXTS; i++)
+	for (uint32_t i = 1; i <= VNPU_CONTEXTS; i++)
 		vnpu_mmu_detach(mmu, i);
 }
 

@@ -28,12 +28,15 @@ enum vnpu_access {
 	VNPU_HOST = 1 << 1,
 };
 
+/** Contexts at once: their mirrors take half of this process's 2^47 bytes of addresses. */
+#define VNPU_CONTEXTS 128
+
 struct vnpu_mmu;
 
 int vnpu_mmu_new(const struct vnpu_memory *memory, struct vnpu_mmu **mmu);
 void vnpu_mmu_free(struct vnpu_mmu *mmu);
 
-/** Make @context (1 to WEFT_HW_MAX_CONTEXTS) known.  False: out of range, known already, root not in RAM, no memory. */
+/** Make @context (1 to VNPU_CONTEXTS) known.  False: out of range, known already, root not in RAM, no memory. */
 bool vnpu_mmu_attach(struct vnpu_mmu *mmu, uint32_t context, uint64_t root);
 void vnpu_mmu_detach(struct vnpu_mmu *mmu, uint32_t context);
 void vnpu_mmu_detach_all(struct vnpu_mmu *mmu);

@@ -481,7 +481,7 @@ void vnpu_soc_reset(struct vnpu_soc *soc)
 	mailbox->memory_bytes = memory->device_bytes;
 	mailbox->local_bytes = (uint64_t)soc->options.lanes * WEFT_LANE_LOCAL_BYTES;
 	mailbox->lanes = soc->options.lanes;
-	mailbox->contexts = WEFT_HW_MAX_CONTEXTS;
+	mailbox->contexts = VNPU_CONTEXTS;
 	mailbox->clock_hz = (uint64_t)model->clock_hz;
 	mailbox->macs_per_cycle = (uint64_t)(model->rows * model->columns / model->step_cycles);
 	mailbox->device_bytes_per_second = (uint64_t)model->device_bytes_per_second;
