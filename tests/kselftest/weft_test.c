@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/sync_file.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -250,9 +252,8 @@ int weft_map_read_only(int fd, uint32_t context, uint32_t handle, uint64_t addre
 
 int weft_unmap(int fd, uint32_t context, uint64_t address, uint64_t range)
 {
-	return bind_one(
-		fd, context,
-		&(struct drm_weft_bind_op){.type = DRM_WEFT_BIND_UNMAP, .address = address, .range = range});
+	return bind_one(fd, context,
+			&(struct drm_weft_bind_op){.type = DRM_WEFT_BIND_UNMAP, .address = address, .range = range});
 }
 
 int weft_bind_async(int fd, uint32_t context, const struct drm_weft_bind_op *ops, uint32_t count,
@@ -385,8 +386,8 @@ int weft_submit_syncs(int fd, uint32_t queue, const struct weft_stream *stream, 
 	int error;
 
 	if (count)
-		submit.syncs = (struct drm_weft_array){
-			.stride = sizeof(*syncs), .count = count, .array = (uintptr_t)syncs};
+		submit.syncs =
+			(struct drm_weft_array){.stride = sizeof(*syncs), .count = count, .array = (uintptr_t)syncs};
 	error = weft_ioctl(fd, DRM_IOCTL_WEFT_SUBMIT, &submit);
 	if (job)
 		*job = submit.job;
@@ -413,9 +414,17 @@ int weft_run(struct weft *w, const struct weft_stream *stream)
 
 	if (!error)
 		error = weft_wait(w->fd, w->timeline, w->point, WEFT_PATIENCE_S);
-	if (!error)
-		error = weft_fence_error(w->fd, w->timeline, w->point);
-	return error;
+	return error ?: weft_failed(w->fd, w->queue);
+}
+
+int weft_failed(int fd, uint32_t queue)
+{
+	struct drm_weft_queue_info info;
+	int error = weft_query(fd, DRM_WEFT_QUERY_QUEUE, queue, &info, sizeof(info));
+
+	if (error)
+		return error;
+	return info.failed ? EIO : 0;
 }
 
 int weft_syncobj_new(int fd, uint32_t *handle)
@@ -460,7 +469,7 @@ int weft_wait(int fd, uint32_t handle, uint64_t point, double seconds)
 	return weft_ioctl(fd, DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT, &wait);
 }
 
-static int sync_file_status(int fd, uint32_t handle)
+int weft_fence_error(int fd, uint32_t handle)
 {
 	struct drm_syncobj_handle export = {
 		.handle = handle,
@@ -478,18 +487,15 @@ static int sync_file_status(int fd, uint32_t handle)
 	return info.status < 0 ? -info.status : 0;
 }
 
-int weft_fence_error(int fd, uint32_t handle, uint64_t point)
+bool weft_drop_capability(int capability)
 {
-	struct drm_syncobj_transfer transfer = {.src_handle = handle, .src_point = point};
-	int error = weft_syncobj_new(fd, &transfer.dst_handle);
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
 
-	if (error)
-		return error;
-	error = weft_ioctl(fd, DRM_IOCTL_SYNCOBJ_TRANSFER, &transfer);
-	if (!error)
-		error = sync_file_status(fd, transfer.dst_handle);
-	weft_syncobj_free(fd, transfer.dst_handle);
-	return error;
+	if (syscall(SYS_capget, &header, data))
+		return false;
+	data[capability / 32].effective &= ~(1u << capability % 32);
+	return !syscall(SYS_capset, &header, data);
 }
 
 int weft_export(int fd, uint32_t handle, int *dmabuf)

@@ -91,16 +91,21 @@ void weft_last_signals(struct weft_stream *stream, uint16_t index, uint32_t valu
 int weft_submit(struct weft *w, const struct weft_stream *stream);
 int weft_submit_syncs(int fd, uint32_t queue, const struct weft_stream *stream, const struct drm_weft_sync *syncs,
 		      uint32_t count, uint64_t *job);
-/** Submit and wait. */
+/** Submit and wait.  EIO: it, or a job before it since the context was recovered, failed. */
 int weft_run(struct weft *w, const struct weft_stream *stream);
+/** EIO if a job of the queue failed since the context was recovered. */
+int weft_failed(int fd, uint32_t queue);
 
 int weft_syncobj_new(int fd, uint32_t *handle);
 int weft_syncobj_free(int fd, uint32_t handle);
 int weft_syncobj_signal(int fd, uint32_t handle, uint64_t point);
 /** Wait for a point, 0: of a binary syncobj.  A negative time only looks. */
 int weft_wait(int fd, uint32_t handle, uint64_t point, double seconds);
-/** Error of the fence that stands behind a point that was reached: 0 or a positive errno value. */
-int weft_fence_error(int fd, uint32_t handle, uint64_t point);
+/** Error of the fence of a binary syncobj that was reached.  (A timeline forgets the fences of points reached.) */
+int weft_fence_error(int fd, uint32_t handle);
+
+/** From here on this process lacks the capability, CAP_*. */
+bool weft_drop_capability(int capability);
 
 int weft_export(int fd, uint32_t handle, int *dmabuf);
 int weft_import(int fd, int dmabuf, uint32_t *handle);

@@ -87,10 +87,17 @@ WEIGHTS=$("$BUILD/bin/weft" train "$MODEL" --data generate:28x28x1,count=1000 --
 	--device embedded:mem=256M | grep -o '[0-9a-f]\{64\}')
 [ -n "$WEIGHTS" ] || bail_out "training on the embedded device failed"
 MODULE=$PWD/driver/weft.ko
-KSELFTESTS=$BUILD/tests/kselftest
+KSELFTESTS=$BUILD/kselftest
 environment=(env "BUILD=$BUILD" "MODEL=$MODEL" "WEIGHTS=$WEIGHTS" "MODULE=$MODULE" "KSELFTESTS=$KSELFTESTS")
 
-kselftests=$(cd "$KSELFTESTS" 2>/dev/null && find . -maxdepth 1 -type f -perm /1 -printf 'kselftest-%f\n' | sort)
+if [ -z "$(find /usr/src -name 'linux-source-6.*.tar.xz')" ]; then
+	result ok "kselftest # SKIP missing: the kernel's harness for them (Debian: linux-source-6.12)"
+	kselftests=
+else
+	why=$(make --no-print-directory -C tests/kselftest OUTPUT="$KSELFTESTS" 2>&1) ||
+		{ echo "# ${why//$'\n'/$'\n'# }"; bail_out "the kselftests do not build"; }
+	kselftests=$(make -s -C tests/kselftest OUTPUT="$KSELFTESTS" names)
+fi
 run "libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage $kselftests module" \
 	--disk 256M -- "${environment[@]}" tests/vm/guest.sh
 run bind -- "${environment[@]}" tests/vm/guest.sh
