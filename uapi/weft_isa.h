@@ -43,7 +43,7 @@ extern "C" {
 
 /** Version of this instruction set: a device executes every stream of its own major version and of minors up to its own. */
 #define WEFT_ISA_VERSION_MAJOR 1
-#define WEFT_ISA_VERSION_MINOR 0
+#define WEFT_ISA_VERSION_MINOR 1
 
 /** Most dimensions of a tensor operand. */
 #define WEFT_MAX_RANK 8
@@ -109,7 +109,7 @@ enum weft_type {
  * @rank: number of dimensions, 0 (a scalar) to WEFT_MAX_RANK
  * @pad: zero
  * @zero_point: quantized types: the integer that stands for real 0
- * @scales: reserved for quantized operations, else zero
+ * @scales: zero
  * @dims: extents, outermost first; entries at and above @rank are zero.  An
  *	extent may be zero only where the operation says so.
  * @strides: distance between neighbours along each dimension, in elements; 0
@@ -193,29 +193,33 @@ enum weft_activation {
  *	m = sum of v * u over the channels, for each of the 4 x 4: WEFT_SUM_WINOGRAD
  *	y0 = (m0 + m1) + m2, y1 = (m1 - m2) - m3
  *
- * y is added to the total as a block sum is; bias and activation follow.
- * CONV_BWD_WEIGHT with such a kernel, at least WEFT_WINOGRAD_LEAST_CHANNELS
- * channels of X and of DY, and at least WEFT_WINOGRAD_WEIGHT_LEAST_WIDTH columns
- * of DY cuts DY into tiles in the same way.  With d as above and y the tile of DY,
- * +0 outside, columns first for v and e, rows first for w:
- *
- *	e0 = y0, e1 = y0 + y1, e2 = y0 - y1, e3 = y1
- *	m = sum of v * e over the tiles of a block in ascending (row, column)
- *	w0 = m0 + (m1 + m2) / 2, w1 = (m1 - m2) / 2, w2 = (m1 + m2) / 2 - m3
- *
- * and w is the block sum of the weights' gradients.  No block spans two samples.
- * Where a row has T tiles, at most WEFT_SUM_WINOGRAD_WEIGHT, each sample is cut
- * every WEFT_SUM_WINOGRAD_WEIGHT / T rows of tiles (rounded down), else each row
- * of tiles is cut every WEFT_SUM_WINOGRAD_WEIGHT tiles.
- *
- * So a split of the batch or of an output's channels gives the same bits, as
- * does one of the output's rows or columns at an even one, or for the weight
- * gradient of one sample's DY between blocks of rows (with the part of the other
- * operand that they meet), as long as the parts are still of the form.  An infinity or NaN
- * may make NaN of all results of its tiles.
+ * y is added to the total as a block sum is; bias and activation follow.  So a
+ * split of the batch, of the output's channels, or of its rows or columns at an
+ * even one (with the input's part that it meets) gives the same bits, if the
+ * parts are still wide enough.  An infinity or NaN of the input may make NaN of
+ * all outputs of its tiles.
  *
  * RELU is 0 > x ? 0 : x; CLIP is v = alpha > x ? alpha : x, then
  * beta < v ? beta : v; both keep NaN.
+ *
+ * Integer operations (0xa0 to 0xbf).  An element q of a quantized operand, of
+ * type i8, u8 or i4, with zero_point z stands for the integer q - z; what real
+ * number that is, only QUANTIZE and DEQUANTIZE know.  z is a value of the type
+ * (weights of type i4: -8 to 7), and 0 for other types.  Sums are of 32 bits,
+ * two's complement, and wrap around, so their order does not matter.
+ *
+ * A total t becomes a quantized result in one rounding,
+ *
+ *	R(t, m, s) = saturate32(floor((t * m + 2^(s - 1)) / 2^s))
+ *	q = min(max(z + R(t, m, s), low), high)
+ *
+ * where the product and the sum with z are exact, m is 0 to 2^31 - 1, s is 1
+ * to 62, and low <= high are values of the result's type (fused clamps: a ReLU
+ * has low = z).  This is the fixed-point multiplier of Jacob et al. 2018
+ * (m * 2^-s in place of scale_x * scale_w / scale_y), with ties towards +infinity.
+ * A multiplier tensor is i32 [N, 2], rows (m, s), one for each channel of the
+ * last dimension, or [1, 2] for all; a row out of range faults with
+ * WEFT_FAULT_VALUE.
  */
 enum weft_op {
 	/** NOP: nothing; carries semaphores. */
@@ -258,8 +262,7 @@ enum weft_op {
 	 * WEFT_SUM_CONV_WEIGHT, each sample is cut every
 	 * WEFT_SUM_CONV_WEIGHT / OW rows (rounded down), else each row is cut every
 	 * WEFT_SUM_CONV_WEIGHT columns.  So any split of the batch under
-	 * WEFT_F_ACCUMULATE gives the same bits.  Or in Winograd form.  bias,
-	 * activation: none.
+	 * WEFT_F_ACCUMULATE gives the same bits.  bias, activation: none.
 	 */
 	WEFT_OP_CONV_BWD_WEIGHT = 0x13,
 
@@ -422,7 +425,65 @@ enum weft_op {
 	/** DROPOUT: X, counter -> Y, [mask bool]; params.random.  The mask is that of RANDOM < keep probability.  In place.  Also its own gradient. */
 	WEFT_OP_DROPOUT = 0x91,
 
-	/* 0xa0-0xbf: integer engine; 0xc0-0xcf: projection engine. */
+	/**
+	 * QMATMUL: A i8/u8 [..., M, K], B i8/u8/i4 [..., K, N], [bias i32 N],
+	 * [multiplier] -> C [..., M, N], rank 2 to 4, any strides but that C is
+	 * dense innermost; leading dims as in MATMUL.  The total is the sum over k
+	 * of (A - zero point) * (B - zero point), plus bias.  With a multiplier C is
+	 * i8 or u8 and made by R; without, C is i32 and is the total.
+	 */
+	WEFT_OP_QMATMUL = 0xa0,
+	/**
+	 * QCONV: X i8/u8 [N,H,W,C], W i8/u8/i4 [KH,KW,C/G,OC], [bias i32 OC],
+	 * [multiplier] -> Y [N,OH,OW,OC].  As CONV_FWD and QMATMUL; taps in the
+	 * padding add nothing.
+	 */
+	WEFT_OP_QCONV = 0xa1,
+	/**
+	 * QUANTIZE: X f32, scale f32, [zero] -> Y i8/u8 = saturate(x / scale, rounded
+	 * to nearest even, + z).  The quotient is rounded to f32 first; NaN gives z.
+	 * scale and zero broadcast to X by extent 1; zero, of Y's type, holds z
+	 * where it is not the same everywhere, and Y's zero_point is 0 then.
+	 */
+	WEFT_OP_QUANTIZE = 0xa2,
+	/** DEQUANTIZE: X i8/u8/i32, scale f32, [zero] -> Y f32 = (x - z, exact, rounded to f32) * scale.  Operands as in QUANTIZE. */
+	WEFT_OP_DEQUANTIZE = 0xa3,
+	/** REQUANTIZE: X i8/u8/i32, multiplier -> Y i8/u8 by R of X - zero point.  Of rank 1 or more.  In place. */
+	WEFT_OP_REQUANTIZE = 0xa4,
+	/**
+	 * QADD: A, B i8/u8 -> Y i8/u8.  With the factors and shift of params.qadd, y =
+	 * min(max(z + floor((a' * factor[0] + b' * factor[1] + 2^(shift - 1)) / 2^shift), low), high), a' and b' less
+	 * their zero points.  Factors are -2^21 to 2^21, shift is 1 to 30.  Operands have Y's dims.  In place of A or B.
+	 */
+	WEFT_OP_QADD = 0xa5,
+	/** QMUL: A, B i8/u8 -> Y i8/u8 by R of a' * b', with params.qmul.  Operands have Y's dims.  In place of A or B. */
+	WEFT_OP_QMUL = 0xa6,
+	/** QMAXPOOL: X [N,H,W,C] -> Y [N,OH,OW,C] of X's type and zero_point: the greatest in the window, then low and high.  A window without a tap in X gives low. */
+	WEFT_OP_QMAXPOOL = 0xa7,
+	/**
+	 * QAVGPOOL: X -> Y, each i8 or u8, by R(sum of the window's X - zero point, (multiplier + count / 2) / count,
+	 * shift), divisions rounded down, with count as AVGPOOL_FWD has it; z where it is 0.
+	 */
+	WEFT_OP_QAVGPOOL = 0xa8,
+	/** QLOOKUP: X i8/u8, table i8/u8 [256] -> Y of the table's type: element x of the table, for i8 element x + 128.  In place. */
+	WEFT_OP_QLOOKUP = 0xa9,
+	/**
+	 * QSOFTMAX: X i8/u8, table i32 [256] -> Y i8/u8, along the last dimension, dense.  With e = table[max - x] and
+	 * their 64-bit sum s, y = min(z + floor((e * 2^bits + floor(s / 2)) / s), the greatest value of the type).  The
+	 * table holds exp(-i * scale) in fixed point: entries below 0 or above 2^24, or a first entry of 0, fault
+	 * with WEFT_FAULT_VALUE.  params.qsoftmax.
+	 */
+	WEFT_OP_QSOFTMAX = 0xaa,
+	/**
+	 * QLAYERNORM: X i8/u8, gamma i8 [N], [bias i32 N], multiplier -> Y i8/u8, along the last dimension, of extent N
+	 * up to WEFT_QLAYERNORM_MAX and dense.  With x' = x - zero point, S and Q the sums of x' and of x'^2, d = N * x'
+	 * - S and r = floor(sqrt((N * Q - S * S + epsilon) * 2^16)): t = floor((d * 2^20 + floor(r / 2)) / r), which is
+	 * the normalised value times 2^12, and y is made by R of t * gamma + bias.  params.qlayernorm; epsilon is in
+	 * units of (N * scale)^2, 1 to 2^46.
+	 */
+	WEFT_OP_QLAYERNORM = 0xab,
+
+	/* 0xac-0xbf: integer engine; 0xc0-0xcf: projection engine. */
 	WEFT_OP_LIMIT = 0x100,
 };
 
@@ -437,9 +498,9 @@ enum weft_op {
 #define WEFT_WINOGRAD_MOST_CHANNELS 1024
 #define WEFT_WINOGRAD_LEAST_WIDTH 6
 #define WEFT_SUM_WINOGRAD 256
-#define WEFT_WINOGRAD_WEIGHT_LEAST_WIDTH 8
-#define WEFT_SUM_WINOGRAD_WEIGHT 128
 #define WEFT_SUM_REDUCE 256
+/** Greatest last dimension of QLAYERNORM. */
+#define WEFT_QLAYERNORM_MAX (1u << 15)
 /** Interleaved partial sums of a WEFT_SUM_REDUCE block. */
 #define WEFT_SUM_PARTIALS 16
 
@@ -684,6 +745,50 @@ union weft_params {
 		__u32 stream; /* used where no counter operand is given */
 		float keep; /* DROPOUT: probability of keeping; kept values are divided by it */
 	} random;
+	struct {
+		__s32 low; /* least and greatest result; 0 where it is i32 */
+		__s32 high;
+	} qmatmul; /* REQUANTIZE too */
+	struct {
+		__s32 low;
+		__s32 high;
+		__u32 stride[2]; /* as in conv */
+		__u32 dilation[2];
+		__u32 pad[2];
+		__u32 groups;
+	} qconv;
+	struct {
+		__s32 low;
+		__s32 high;
+		__s32 factor[2];
+		__u32 shift;
+	} qadd;
+	struct {
+		__s32 low;
+		__s32 high;
+		__u32 multiplier; /* m */
+		__u32 shift; /* s */
+	} qmul;
+	struct {
+		__u32 kernel[2]; /* as in pool */
+		__u32 stride[2];
+		__u32 dilation[2];
+		__u32 pad[2];
+		__u32 count_pad; /* QAVGPOOL */
+		__u32 pad_end[2];
+		__s32 low;
+		__s32 high;
+		__u32 multiplier; /* QAVGPOOL: m and s, else 0 */
+		__u32 shift;
+	} qpool;
+	struct {
+		__u32 bits; /* results are multiples of 2^-bits; 1 to 16 */
+	} qsoftmax;
+	struct {
+		__s32 low;
+		__s32 high;
+		__u64 epsilon;
+	} qlayernorm;
 	__u8 bytes[64];
 };
 

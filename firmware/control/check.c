@@ -3,9 +3,9 @@
 #include "check.h"
 
 static const struct check_op *const families[WEFT_OP_LIMIT / 16] = {
-	[0x0] = check_basic,	 [0x1] = check_matrix,	    [0x2] = check_pool,	  [0x3] = check_norm,
-	[0x4] = check_loss,	 [0x5] = check_elementwise, [0x6] = check_reduce, [0x7] = check_index,
-	[0x8] = check_optimizer, [0x9] = check_random,
+	[0x0] = check_basic,	 [0x1] = check_matrix,	    [0x2] = check_pool,	   [0x3] = check_norm,
+	[0x4] = check_loss,	 [0x5] = check_elementwise, [0x6] = check_reduce,  [0x7] = check_index,
+	[0x8] = check_optimizer, [0x9] = check_random,	    [0xa] = check_integer,
 };
 
 /* Bits of an element, and elements that share the smallest addressable unit. */
@@ -253,9 +253,12 @@ static uint32_t check_tensor(struct check *check, const struct check_op *op, uin
 		return check_fail_dim(check, operand, WEFT_DETAIL_RANK, WEFT_MAX_RANK);
 	if (tensor->pad)
 		return check_fail(check, WEFT_FAULT_PARAMETER, operand, offsetof(struct weft_tensor, pad), tensor->pad);
-	if (!(op->quantized & SLOT(operand)) && (tensor->zero_point || tensor->scales))
+	if (!(op->quantized & SLOT(operand)) && tensor->zero_point)
 		return check_fail(check, WEFT_FAULT_PARAMETER, operand, offsetof(struct weft_tensor, zero_point),
-				  tensor->zero_point ? (uint32_t)tensor->zero_point : tensor->scales);
+				  (uint32_t)tensor->zero_point);
+	if (tensor->scales)
+		return check_fail(check, WEFT_FAULT_PARAMETER, operand, offsetof(struct weft_tensor, scales),
+				  tensor->scales);
 	for (uint32_t i = 0; i < WEFT_MAX_RANK; i++) {
 		bool in_use = i < tensor->rank;
 

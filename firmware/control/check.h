@@ -23,6 +23,8 @@
 #define NUMERIC (ARITHMETIC | TYPE(F16) | TYPE(BF16) | TYPE(I8) | TYPE(U8) | TYPE(I16) | TYPE(BOOL))
 /* Types whose elements are whole bytes. */
 #define BYTES NUMERIC
+#define QUANTIZED (TYPE(I8) | TYPE(U8))
+#define QUANTIZED_WEIGHT (QUANTIZED | TYPE(I4))
 #define ANY (NUMERIC | TYPE(I4) | TYPE(BIT))
 
 #define ENGINE_COMPUTE (1u << WEFT_ENGINE_COMPUTE)
@@ -50,14 +52,15 @@ struct check_op {
 	uint16_t read_outputs;			/* outputs that are read too */
 	uint16_t in_place;			/* inputs that the first output may coincide with */
 	uint16_t inner_dense;			/* slots whose innermost stride must be 1 */
-	uint16_t quantized;			/* slots that may have zero_point and scales */
+	uint16_t quantized;			/* slots that may have a zero_point */
 	uint16_t type[WEFT_MAX_OPERANDS];	/* sets */
 	uint32_t (*check)(struct check *check); /* may be NULL */
 };
 
 /* The rows of opcodes 16 * n to 16 * n + 15. */
 extern const struct check_op check_basic[16], check_matrix[16], check_pool[16], check_norm[16], check_loss[16],
-	check_elementwise[16], check_reduce[16], check_index[16], check_optimizer[16], check_random[16];
+	check_elementwise[16], check_reduce[16], check_index[16], check_optimizer[16], check_random[16],
+	check_integer[16];
 
 /* Each records the fault and returns its reason. */
 uint32_t check_fail(struct check *check, uint32_t reason, uint32_t operand, uint32_t detail, uint64_t value);
@@ -80,6 +83,15 @@ uint32_t check_param_most(struct check *check, uint32_t offset, uint32_t most);
 uint32_t check_param_least(struct check *check, uint32_t offset, uint32_t least);
 /* An enum weft_activation. */
 uint32_t check_activation(struct check *check, uint32_t offset);
+
+/*
+ * A convolution along @axis: every row or column that a window names is within
+ * +-2^31, so that engines may count in 32 bits.  @offset: of the parameter stride[2],
+ * which dilation[2] and pad[2] follow.
+ */
+uint32_t check_conv_window(struct check *check, uint32_t offset, uint32_t axis, uint32_t kernel, uint32_t outputs);
+/* The shapes of a pooling and its windows, in the first members of params.pool, which params.qpool shares. */
+uint32_t check_pool_windows(struct check *check, uint32_t x_slot, uint32_t y_slot);
 
 static inline const struct weft_tensor *check_operand(const struct check *check, uint32_t operand)
 {

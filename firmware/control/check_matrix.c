@@ -37,20 +37,18 @@ static uint32_t matmul(struct check *check)
 	return check_dim(check, 2, bias->rank - 1u, n);
 }
 
-/* Every row or column that a window names is within +-2^31, so that engines may count in 32 bits. */
-static uint32_t check_window(struct check *check, uint32_t axis, uint32_t kernel, uint32_t outputs)
+uint32_t check_conv_window(struct check *check, uint32_t offset, uint32_t axis, uint32_t kernel, uint32_t outputs)
 {
-	uint32_t stride = check_param(check, PARAM(conv.stride) + 4 * axis);
-	uint32_t dilation = check_param(check, PARAM(conv.dilation) + 4 * axis);
+	uint32_t at = offset + 4 * axis, stride = check_param(check, at), dilation = check_param(check, at + 8);
 	uint64_t last = (uint64_t)(outputs - 1) * stride, reach = (uint64_t)(kernel - 1) * dilation;
 
-	CHECK(check_param_least(check, PARAM(conv.stride) + 4 * axis, 1));
-	CHECK(check_param_least(check, PARAM(conv.dilation) + 4 * axis, 1));
-	CHECK(check_param_most(check, PARAM(conv.pad) + 4 * axis, INT32_MAX));
+	CHECK(check_param_least(check, at, 1));
+	CHECK(check_param_least(check, at + 8, 1));
+	CHECK(check_param_most(check, at + 16, INT32_MAX));
 	if (last > INT32_MAX)
-		return check_fail_param(check, PARAM(conv.stride) + 4 * axis, stride);
+		return check_fail_param(check, at, stride);
 	if (reach > INT32_MAX || last + reach > INT32_MAX)
-		return check_fail_param(check, PARAM(conv.dilation) + 4 * axis, dilation);
+		return check_fail_param(check, at + 8, dilation);
 	return WEFT_FAULT_NONE;
 }
 
@@ -71,8 +69,8 @@ static uint32_t convolution(struct check *check, uint32_t x_slot, uint32_t w_slo
 	CHECK(check_dim(check, w_slot, 2, x->dims[3] / groups));
 	CHECK(check_dim(check, y_slot, 0, x->dims[0]));
 	CHECK(check_dim(check, y_slot, 3, w->dims[3]));
-	CHECK(check_window(check, 0, w->dims[0], y->dims[1]));
-	return check_window(check, 1, w->dims[1], y->dims[2]);
+	CHECK(check_conv_window(check, PARAM(conv.stride), 0, w->dims[0], y->dims[1]));
+	return check_conv_window(check, PARAM(conv.stride), 1, w->dims[1], y->dims[2]);
 }
 
 static uint32_t conv_fwd(struct check *check)

@@ -24,7 +24,7 @@ static uint32_t check_window(struct check *check, uint32_t axis, uint32_t output
 	return WEFT_FAULT_NONE;
 }
 
-static uint32_t pool(struct check *check, uint32_t x_slot, uint32_t y_slot)
+uint32_t check_pool_windows(struct check *check, uint32_t x_slot, uint32_t y_slot)
 {
 	const struct weft_tensor *x = check_operand(check, x_slot), *y = check_operand(check, y_slot);
 
@@ -50,7 +50,7 @@ static uint32_t check_taps(struct check *check)
 static uint32_t maxpool_fwd(struct check *check)
 {
 	CHECK(check_param_most(check, PARAM(pool.count_pad), 0));
-	CHECK(pool(check, 0, 1));
+	CHECK(check_pool_windows(check, 0, 1));
 	if (!check_present(check, 2))
 		return WEFT_FAULT_NONE;
 	CHECK(check_taps(check));
@@ -60,7 +60,7 @@ static uint32_t maxpool_fwd(struct check *check)
 static uint32_t maxpool_bwd(struct check *check)
 {
 	CHECK(check_param_most(check, PARAM(pool.count_pad), 0));
-	CHECK(pool(check, 2, 0));
+	CHECK(check_pool_windows(check, 2, 0));
 	CHECK(check_taps(check));
 	return check_same_dims(check, 1, 0);
 }
@@ -68,13 +68,13 @@ static uint32_t maxpool_bwd(struct check *check)
 static uint32_t avgpool_fwd(struct check *check)
 {
 	CHECK(check_param_most(check, PARAM(pool.count_pad), 1));
-	return pool(check, 0, 1);
+	return check_pool_windows(check, 0, 1);
 }
 
 static uint32_t avgpool_bwd(struct check *check)
 {
 	CHECK(check_param_most(check, PARAM(pool.count_pad), 1));
-	return pool(check, 1, 0);
+	return check_pool_windows(check, 1, 0);
 }
 
 const struct check_op check_pool[16] = {

@@ -68,6 +68,18 @@ enum weft_fault WEFT_KERNEL(weft_adam)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_lerp)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_random)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_dropout)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_qmatmul)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_qconv)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_quantize)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_dequantize)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_requantize_op)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_qadd)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_qmul)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_qmaxpool)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_qavgpool)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_qlookup)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_qsoftmax)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_qlayernorm)(WEFT_KERNEL_ARGUMENTS);
 
 #endif /* WEFT_KERNEL_ISA */
 #endif /* WEFT_ENGINE_KERNELS_H */

@@ -18,7 +18,8 @@ static const struct weft_model profiles[] = {
 		 * 500 MHz (256 GFLOP/s), one channel of x32 LPDDR4-3200 (12.8 GB/s at
 		 * about 4 pJ a bit, JEDEC-era vendor figures), and one lane of PCIe 2.0
 		 * to the host (500 MB/s raw, 400 MB/s after headers, 1 us for a request,
-		 * about 5 pJ a bit for link and host DRAM each).
+		 * about 5 pJ a bit for link and host DRAM each).  Four 8-bit multiply-adders
+		 * stand for a float one (0.2 pJ, and 0.1 pJ for a 32-bit addition).
 		 */
 		.name = "weft-1",
 		.description = "edge NPU, 16x16 f32 array at 500 MHz, LPDDR4, PCIe 2.0 x1",
@@ -32,6 +33,8 @@ static const struct weft_model profiles[] = {
 		.dma_bytes_per_second = {400e6, 400e6},
 		.dma_latency_seconds = {1e-6, 1e-6},
 		.mac_pj = 4.6,
+		.integer_speed = 4,
+		.integer_mac_pj = 0.3,
 		.operation_pj = 0.9,
 		.device_byte_pj = 32,
 		.dma_byte_pj = 80,
@@ -54,7 +57,9 @@ static const struct weft_model profiles[] = {
 		.device_bytes_per_second = 48e6,
 		.dma_bytes_per_second = {4616510, 4440000},
 		.dma_latency_seconds = {109e-6, 113e-6},
-		.mac_pj = 792000, /* 2,525,252 flop/J */
+		.mac_pj = 792000,    /* 2,525,252 flop/J */
+		.integer_speed = 96, /* six instructions at the same power */
+		.integer_mac_pj = 8250,
 		.operation_pj = 396000,
 		.dma_watts = 0.33,
 	},
@@ -70,7 +75,9 @@ static const struct weft_model profiles[] = {
 		.device_bytes_per_second = 128e6,
 		.dma_bytes_per_second = {4616510, 4440000},
 		.dma_latency_seconds = {109e-6, 113e-6},
-		.mac_pj = 3448.21, /* 580,010,758 flop/J */
+		.mac_pj = 3448.21,   /* 580,010,758 flop/J */
+		.integer_speed = 10, /* two instructions (SMLAD works on two), at the same power */
+		.integer_mac_pj = 343,
 		.operation_pj = 1724.107,
 		.dma_watts = 0.33,
 	},
@@ -86,7 +93,9 @@ static const struct weft_model profiles[] = {
 		.device_bytes_per_second = 4e9,
 		.dma_bytes_per_second = {45.5e6, 24.5e6},
 		.dma_latency_seconds = {5.09561e-6, 18.5314e-6},
-		.mac_pj = 49855.8, /* 40,115,792 flop/J */
+		.mac_pj = 49855.8,  /* 40,115,792 flop/J */
+		.integer_speed = 4, /* 16-bit multiply-adds of NEON, at the same power */
+		.integer_mac_pj = 12464,
 		.operation_pj = 24927.9,
 		.dma_watts = 0.15,
 	},
@@ -108,6 +117,8 @@ static const struct weft_model profiles[] = {
 		.dma_bytes_per_second = {250e6, 125e6},
 		.dma_latency_seconds = {100e-6, 100e-6},
 		.mac_pj = 30,
+		.integer_speed = 1,
+		.integer_mac_pj = 30,
 		.operation_pj = 15,
 		.device_byte_pj = 32,
 		.static_watts = 3,
@@ -120,7 +131,7 @@ static const struct weft_model profiles[] = {
 		 * 700 MHz, 34 GB/s of weight memory, 28 MiB on chip, PCIe 3.0 x16 (14 GB/s
 		 * measured), 40 W busy and 28 W idle.  (40 - 28) W / 46e12 MAC/s = 0.26 pJ.
 		 * The array's width is that of its 8-bit products: float commands are
-		 * counted as if they were such.
+		 * counted as if they were such, and integer ones are.
 		 */
 		.name = "tpuv1",
 		.description = "TPU v1, 256x256 8-bit array at 700 MHz, DDR3, PCIe 3.0 x16",
@@ -134,6 +145,8 @@ static const struct weft_model profiles[] = {
 		.dma_bytes_per_second = {14e9, 14e9},
 		.dma_latency_seconds = {1e-6, 1e-6},
 		.mac_pj = 0.26,
+		.integer_speed = 1,
+		.integer_mac_pj = 0.26,
 		.operation_pj = 0.03,
 		.device_byte_pj = 160,
 		.dma_byte_pj = 40,
@@ -158,6 +171,8 @@ static const struct weft_model profiles[] = {
 		.dma_bytes_per_second = {10e9, 10e9},
 		.dma_latency_seconds = {1e-6, 1e-6},
 		.mac_pj = 52,
+		.integer_speed = 2, /* 16-bit multiply-adds, at the same power */
+		.integer_mac_pj = 26,
 		.operation_pj = 26,
 		.device_byte_pj = 160,
 		.dma_byte_pj = 160,
@@ -292,6 +307,14 @@ static const unsigned char operations_per_element[WEFT_OP_LIMIT] = {
 	[WEFT_OP_LERP] = 3,
 	[WEFT_OP_RANDOM] = 20, /* ten rounds on four words */
 	[WEFT_OP_DROPOUT] = 22,
+	[WEFT_OP_QUANTIZE] = 4, /* divide, round, add, clamp */
+	[WEFT_OP_DEQUANTIZE] = 2,
+	[WEFT_OP_REQUANTIZE] = 4,
+	[WEFT_OP_QADD] = 5,
+	[WEFT_OP_QMUL] = 5,
+	[WEFT_OP_QLOOKUP] = 1,
+	[WEFT_OP_QSOFTMAX] = 5,
+	[WEFT_OP_QLAYERNORM] = 9,
 };
 
 static double vector_operations(const struct weft_cmd *command)
@@ -313,6 +336,9 @@ static double vector_operations(const struct weft_cmd *command)
 		return elements(&command->operand[2]) * (1 + unary_operations(p->unary.function));
 	case WEFT_OP_SCATTER_ADD:
 		return elements(&command->operand[0]);
+	case WEFT_OP_QMAXPOOL:
+	case WEFT_OP_QAVGPOOL:
+		return elements(&command->operand[1]) * p->qpool.kernel[0] * p->qpool.kernel[1];
 	default:
 		for (unsigned int i = 0; i < command->operands; i++) {
 			double count = elements(&command->operand[i]);
@@ -327,24 +353,29 @@ static double vector_operations(const struct weft_cmd *command)
 /* A product, or several equal ones. */
 struct product {
 	double count, m, k, n;
+	bool integer;
 };
 
 static bool find_product(const struct weft_cmd *command, struct product *product)
 {
 	const struct weft_tensor *o = command->operand;
 	const struct weft_tensor *w, *y;
-	double groups = command->params.conv.groups, pixels, taps, outputs;
-	unsigned int rank;
+	bool integer = command->opcode == WEFT_OP_QMATMUL || command->opcode == WEFT_OP_QCONV;
+	double groups = integer ? command->params.qconv.groups : command->params.conv.groups, pixels, taps, outputs;
+	unsigned int rank, result = integer ? 4 : 3;
 
 	switch (command->opcode) {
 	case WEFT_OP_MATMUL:
+	case WEFT_OP_QMATMUL:
 		rank = o[0].rank;
-		*product = (struct product){1, o[3].dims[rank - 2], o[0].dims[rank - 1], o[3].dims[rank - 1]};
+		*product = (struct product){1, o[result].dims[rank - 2], o[0].dims[rank - 1], o[result].dims[rank - 1],
+					    integer};
 		for (unsigned int i = 0; i + 2 < rank; i++)
-			product->count *= o[3].dims[i];
+			product->count *= o[result].dims[i];
 		return true;
 	case WEFT_OP_CONV_FWD:
-		w = &o[1], y = &o[3];
+	case WEFT_OP_QCONV:
+		w = &o[1], y = &o[result];
 		break;
 	case WEFT_OP_CONV_BWD_DATA:
 		w = &o[1], y = &o[0];
@@ -358,12 +389,12 @@ static bool find_product(const struct weft_cmd *command, struct product *product
 	pixels = (double)y->dims[0] * y->dims[1] * y->dims[2];
 	taps = (double)w->dims[0] * w->dims[1] * w->dims[2];
 	outputs = w->dims[3] / groups;
-	if (command->opcode == WEFT_OP_CONV_FWD)
-		*product = (struct product){groups, pixels, taps, outputs};
+	if (command->opcode == WEFT_OP_CONV_FWD || integer)
+		*product = (struct product){groups, pixels, taps, outputs, integer};
 	else if (command->opcode == WEFT_OP_CONV_BWD_DATA)
-		*product = (struct product){groups, pixels, outputs, taps};
+		*product = (struct product){groups, pixels, outputs, taps, false};
 	else
-		*product = (struct product){groups, taps, pixels, outputs};
+		*product = (struct product){groups, taps, pixels, outputs, false};
 	return true;
 }
 
@@ -388,7 +419,7 @@ static void dma_cost(const struct weft_model *model, const struct weft_cmd *comm
 void weft_model_cost(const struct weft_model *model, const struct weft_cmd *command, struct weft_model_cost *cost)
 {
 	unsigned int twice = moved_twice(command);
-	double macs = 0, steps = 0, operations = 0, bytes = 0, busy, memory, cycles;
+	double macs = 0, steps = 0, operations = 0, bytes = 0, mac_pj = 0, busy, memory, cycles;
 	struct product product;
 
 	if (command->engine != WEFT_ENGINE_COMPUTE) {
@@ -403,6 +434,9 @@ void weft_model_cost(const struct weft_model *model, const struct weft_cmd *comm
 		macs = product.count * product.m * product.k * product.n;
 		steps = product.count * (product.m * ceil(product.k / model->rows) * ceil(product.n / model->columns) +
 					 model->rows + model->columns);
+		if (product.integer)
+			steps /= model->integer_speed;
+		mac_pj = product.integer ? model->integer_mac_pj : model->mac_pj;
 	} else {
 		operations = vector_operations(command);
 	}
@@ -411,7 +445,7 @@ void weft_model_cost(const struct weft_model *model, const struct weft_cmd *comm
 	cycles = model->command_cycles + ceil(busy > memory ? busy : memory);
 	cost->cycles = saturate(cycles);
 	cost->picojoules =
-		saturate(rint(macs * model->mac_pj + operations * model->operation_pj + bytes * model->device_byte_pj +
+		saturate(rint(macs * mac_pj + operations * model->operation_pj + bytes * model->device_byte_pj +
 			      cycles / model->clock_hz * model->static_watts * 1e12));
 	cost->operations = saturate(2 * macs + operations);
 	cost->bytes = saturate(bytes);

@@ -18,6 +18,9 @@
  *	CONV_BWD_DATA		M = N*OH*OW		K = OC/G	N = KH*KW*C/G
  *	CONV_BWD_WEIGHT	M = KH*KW*C/G		K = N*OH*OW	N = OC/G
  *
+ * The integer products are alike, with integer_speed multiply-adds of 8 bits in the
+ * place of one of f32, each of integer_mac_pj.
+ *
  * Everything else runs on the vector unit: operations = elements * (operations per
  * element of the opcode, see model.c), vector_lanes of them per cycle.  Memory is
  * streamed meanwhile, so
@@ -47,8 +50,10 @@ struct weft_model {
 	const char *name;
 	const char *description;
 	double clock_hz;
-	double rows, columns;  /* multiply-adders, f32 */
-	double step_cycles;    /* of one step of the array; above 1 for processors without one */
+	double rows, columns; /* multiply-adders, f32 */
+	double step_cycles;   /* of one step of the array; above 1 for processors without one */
+	double integer_speed; /* 8-bit multiply-adds in the time of one of f32 */
+	double integer_mac_pj;
 	double vector_lanes;   /* element operations per cycle */
 	double command_cycles; /* to start a command */
 	double device_bytes_per_second;

@@ -60,6 +60,18 @@ static const char *const operand_names[WEFT_OP_LIMIT] = {
 	[WEFT_OP_LERP] = "A Y",
 	[WEFT_OP_RANDOM] = "counter Y",
 	[WEFT_OP_DROPOUT] = "X counter Y mask",
+	[WEFT_OP_QMATMUL] = "A B bias multiplier C",
+	[WEFT_OP_QCONV] = "X W bias multiplier Y",
+	[WEFT_OP_QUANTIZE] = "X scale zero Y",
+	[WEFT_OP_DEQUANTIZE] = "X scale zero Y",
+	[WEFT_OP_REQUANTIZE] = "X multiplier Y",
+	[WEFT_OP_QADD] = "A B Y",
+	[WEFT_OP_QMUL] = "A B Y",
+	[WEFT_OP_QMAXPOOL] = "X Y",
+	[WEFT_OP_QAVGPOOL] = "X Y",
+	[WEFT_OP_QLOOKUP] = "X table Y",
+	[WEFT_OP_QSOFTMAX] = "X table Y",
+	[WEFT_OP_QLAYERNORM] = "X gamma bias multiplier Y",
 };
 
 /* "operand 1 (W)" */

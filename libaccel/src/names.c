@@ -41,6 +41,18 @@ static const char *const op_names[WEFT_OP_LIMIT] = {
 	[WEFT_OP_LERP] = "lerp",
 	[WEFT_OP_RANDOM] = "random",
 	[WEFT_OP_DROPOUT] = "dropout",
+	[WEFT_OP_QMATMUL] = "qmatmul",
+	[WEFT_OP_QCONV] = "qconv",
+	[WEFT_OP_QUANTIZE] = "quantize",
+	[WEFT_OP_DEQUANTIZE] = "dequantize",
+	[WEFT_OP_REQUANTIZE] = "requantize",
+	[WEFT_OP_QADD] = "qadd",
+	[WEFT_OP_QMUL] = "qmul",
+	[WEFT_OP_QMAXPOOL] = "qmaxpool",
+	[WEFT_OP_QAVGPOOL] = "qavgpool",
+	[WEFT_OP_QLOOKUP] = "qlookup",
+	[WEFT_OP_QSOFTMAX] = "qsoftmax",
+	[WEFT_OP_QLAYERNORM] = "qlayernorm",
 };
 
 static const char *const type_names[] = {

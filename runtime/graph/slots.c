@@ -43,6 +43,18 @@ static const struct weft_slots table[WEFT_OP_LIMIT] = {
 	[WEFT_OP_LERP] = {"lerp", 1, 1, 0, true},
 	[WEFT_OP_RANDOM] = {"random", 1, 1, OPTIONAL(0), false},
 	[WEFT_OP_DROPOUT] = {"dropout", 2, 2, OPTIONAL(1) | OPTIONAL(3), false},
+	[WEFT_OP_QMATMUL] = {"qmatmul", 4, 1, OPTIONAL(2) | OPTIONAL(3), false},
+	[WEFT_OP_QCONV] = {"qconv", 4, 1, OPTIONAL(2) | OPTIONAL(3), false},
+	[WEFT_OP_QUANTIZE] = {"quantize", 3, 1, OPTIONAL(2), false},
+	[WEFT_OP_DEQUANTIZE] = {"dequantize", 3, 1, OPTIONAL(2), false},
+	[WEFT_OP_REQUANTIZE] = {"requantize", 2, 1, 0, false},
+	[WEFT_OP_QADD] = {"qadd", 2, 1, 0, false},
+	[WEFT_OP_QMUL] = {"qmul", 2, 1, 0, false},
+	[WEFT_OP_QMAXPOOL] = {"qmaxpool", 1, 1, 0, false},
+	[WEFT_OP_QAVGPOOL] = {"qavgpool", 1, 1, 0, false},
+	[WEFT_OP_QLOOKUP] = {"qlookup", 2, 1, 0, false},
+	[WEFT_OP_QSOFTMAX] = {"qsoftmax", 2, 1, 0, false},
+	[WEFT_OP_QLAYERNORM] = {"qlayernorm", 4, 1, OPTIONAL(2), false},
 };
 
 const struct weft_slots *weft_slots_of(unsigned int opcode)

@@ -196,11 +196,14 @@ static bool run_set(const char *model, const char *set)
 	struct run_graph *run;
 	bool good;
 
-	while (import(model, input, inputs, bound, &graph)) {
+	if (import(model, input, inputs, bound, &graph)) {
 		printf("%s", weft_error());
-		if (!bound || !inputs)
-			return false;
-		bound = bound > 1 ? 1 : 0;
+		bound = 1;
+		if (!inputs || import(model, input, inputs, bound, &graph)) {
+			bound = 0;
+			if (!inputs || import(model, input, inputs, bound, &graph))
+				return false;
+		}
 		printf("; with constant inputs: ");
 	}
 	good = outputs && outputs == graph->model_outputs && bound >= graph->inputs;

@@ -102,6 +102,43 @@ static inline void accel_cmd_matmul(union accel_command *command, const struct w
 	command->header.params.matmul.scale = 1;
 }
 
+/**
+ * @product = @a x @b + @bias in integers.  With @multiplier, i32 [N, 2] or [1, 2]
+ * (see "Integer operations" in <weft_isa.h>), @product is i8 or u8, between @low and
+ * @high; without, it is i32, and @low and @high are 0.  @bias and @multiplier may be NULL.
+ */
+static inline void accel_cmd_qmatmul(union accel_command *command, const struct weft_tensor *a,
+				     const struct weft_tensor *b, const struct weft_tensor *bias,
+				     const struct weft_tensor *multiplier, const struct weft_tensor *product,
+				     int32_t low, int32_t high)
+{
+	struct weft_tensor *operand = accel_cmd_init(command, WEFT_OP_QMATMUL, WEFT_ENGINE_COMPUTE, 5);
+
+	operand[0] = *a;
+	operand[1] = *b;
+	if (bias)
+		operand[2] = *bias;
+	if (multiplier)
+		operand[3] = *multiplier;
+	operand[4] = *product;
+	command->header.params.qmatmul.low = low;
+	command->header.params.qmatmul.high = high;
+}
+
+/** The same for a convolution without padding, of stride and dilation 1 and one group: change params.qconv for others.
+ */
+static inline void accel_cmd_qconv(union accel_command *command, const struct weft_tensor *x,
+				   const struct weft_tensor *w, const struct weft_tensor *bias,
+				   const struct weft_tensor *multiplier, const struct weft_tensor *y, int32_t low,
+				   int32_t high)
+{
+	accel_cmd_qmatmul(command, x, w, bias, multiplier, y, low, high);
+	command->header.opcode = WEFT_OP_QCONV;
+	command->header.params.qconv.stride[0] = command->header.params.qconv.stride[1] = 1;
+	command->header.params.qconv.dilation[0] = command->header.params.qconv.dilation[1] = 1;
+	command->header.params.qconv.groups = 1;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -20,6 +20,12 @@
 			{P(conv.groups), groups_},                                                              \
 	}
 
+#define QCONV_1X1(groups_)                                                                                          \
+	{                                                                                                           \
+		{P(qconv.stride), 1}, {P(qconv.stride) + 4, 1}, {P(qconv.dilation), 1}, {P(qconv.dilation) + 4, 1}, \
+			{P(qconv.groups), groups_},                                                                 \
+	}
+
 const struct text_valid text_valid[] = {
 	{WEFT_OP_NOP, WEFT_ENGINE_COMPUTE, "", {{0}}},
 	{WEFT_OP_NOP, WEFT_ENGINE_DMA_IN, "", {{0}}},
@@ -110,6 +116,45 @@ const struct text_valid text_valid[] = {
 	{WEFT_OP_RANDOM, WEFT_ENGINE_COMPUTE, "- f32[100]", {{0}}},
 	{WEFT_OP_DROPOUT, WEFT_ENGINE_COMPUTE, "f32[5,5] i64[2] f32[5,5]@0 bool[5,5]", {{P(random.keep), HALF}}},
 	{WEFT_OP_DROPOUT, WEFT_ENGINE_COMPUTE, "f32[5,5] i64[2] f32[5,5] -", {{P(random.keep), ONE}}},
+	{WEFT_OP_QMATMUL,
+	 WEFT_ENGINE_COMPUTE,
+	 "u8[4,5] i8[5,3] i32[3] i32[3,2] u8[4,3]",
+	 {{P(qmatmul.low), 3}, {P(qmatmul.high), 255}}},
+	{WEFT_OP_QMATMUL, WEFT_ENGINE_COMPUTE, "i8[2,2,4,5]{1,3,10,2} i4[2,2,5,4]{0,0,6,1} - - i32[2,2,4,4]", {{0}}},
+	{WEFT_OP_QCONV, WEFT_ENGINE_COMPUTE, "u8[2,6,6,4] i8[3,3,4,8] i32[8] i32[1,2] u8[2,4,4,8]", QCONV_1X1(1)},
+	{WEFT_OP_QCONV, WEFT_ENGINE_COMPUTE, "i8[2,6,6,4] u8[3,3,2,8] - - i32[2,4,4,8]", QCONV_1X1(2)},
+	{WEFT_OP_QUANTIZE, WEFT_ENGINE_COMPUTE, "f32[3,4] f32[1,4] i8[1,4] i8[3,4]", {{0}}},
+	{WEFT_OP_QUANTIZE, WEFT_ENGINE_COMPUTE, "f32[3,4] f32[1,1] - u8[3,4]", {{0}}},
+	{WEFT_OP_DEQUANTIZE, WEFT_ENGINE_COMPUTE, "i8[3,4] f32[1,4] i8[1,4] f32[3,4]", {{0}}},
+	{WEFT_OP_DEQUANTIZE, WEFT_ENGINE_COMPUTE, "i32[3,4] f32[3,1] - f32[3,4]", {{0}}},
+	{WEFT_OP_REQUANTIZE, WEFT_ENGINE_COMPUTE, "u8[3,4] i32[4,2] u8[3,4]@0", {{P(qmatmul.high), 255}}},
+	{WEFT_OP_REQUANTIZE, WEFT_ENGINE_COMPUTE, "i32[3,4] i32[1,2] u8[3,4]", {{P(qmatmul.high), 255}}},
+	{WEFT_OP_QADD,
+	 WEFT_ENGINE_COMPUTE,
+	 "u8[3,4] u8[3,4] u8[3,4]@1",
+	 {{P(qadd.high), 9}, {P(qadd.factor), 1u << 21}, {P(qadd.factor) + 4, -(1u << 21)}, {P(qadd.shift), 30}}},
+	{WEFT_OP_QMUL,
+	 WEFT_ENGINE_COMPUTE,
+	 "u8[3,4] u8[3,4] u8[3,4]@0",
+	 {{P(qmul.high), 255}, {P(qmul.multiplier), INT32_MAX}, {P(qmul.shift), 62}}},
+	{WEFT_OP_QMAXPOOL, WEFT_ENGINE_COMPUTE, "u8[2,6,6,4] u8[2,3,3,4]", POOL_2X2},
+	{WEFT_OP_QAVGPOOL,
+	 WEFT_ENGINE_COMPUTE,
+	 "u8[2,6,6,4] u8[2,3,3,4]",
+	 {{P(qpool.kernel), 2},
+	  {P(qpool.kernel) + 4, 2},
+	  {P(qpool.stride), 2},
+	  {P(qpool.stride) + 4, 2},
+	  {P(qpool.dilation), 1},
+	  {P(qpool.dilation) + 4, 1},
+	  {P(qpool.high), 255},
+	  {P(qpool.shift), 30}}},
+	{WEFT_OP_QLOOKUP, WEFT_ENGINE_COMPUTE, "i8[3,4] i8[256] i8[3,4]@0", {{0}}},
+	{WEFT_OP_QSOFTMAX, WEFT_ENGINE_COMPUTE, "i8[3,4] i32[256] u8[3,4]", {{P(qsoftmax.bits), 8}}},
+	{WEFT_OP_QLAYERNORM,
+	 WEFT_ENGINE_COMPUTE,
+	 "i8[3,4] i8[4] i32[4] i32[4,2] u8[3,4]",
+	 {{P(qlayernorm.high), 255}, {P(qlayernorm.epsilon), 1}}},
 };
 const unsigned int text_valid_count = sizeof(text_valid) / sizeof(text_valid[0]);
 

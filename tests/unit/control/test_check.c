@@ -140,11 +140,11 @@ static void damage_operand(const union text_command *good, unsigned int o)
 	tensor->pad = 1;
 	expect(&bad, WEFT_FAULT_PARAMETER, o, offsetof(struct weft_tensor, pad));
 	bad = *good;
-	tensor->zero_point = 1;
+	tensor->zero_point = 1000; /* of no type */
 	expect(&bad, WEFT_FAULT_PARAMETER, o, offsetof(struct weft_tensor, zero_point));
 	bad = *good;
 	tensor->scales = 1;
-	expect(&bad, WEFT_FAULT_PARAMETER, o, offsetof(struct weft_tensor, zero_point));
+	expect(&bad, WEFT_FAULT_PARAMETER, o, offsetof(struct weft_tensor, scales));
 	bad = *good;
 	tensor->type = WEFT_TYPES;
 	expect(&bad, WEFT_FAULT_TYPE, o, 0);
@@ -254,6 +254,18 @@ static void overlaps(void **state)
 		{WEFT_OP_LERP, 1, 0},
 		{WEFT_OP_RANDOM, 1, 0},
 		{WEFT_OP_DROPOUT, 2, 1},
+		{WEFT_OP_QMATMUL, 4, 0},
+		{WEFT_OP_QCONV, 4, 0},
+		{WEFT_OP_QUANTIZE, 3, 0},
+		{WEFT_OP_DEQUANTIZE, 3, 0},
+		{WEFT_OP_REQUANTIZE, 2, 1},
+		{WEFT_OP_QADD, 2, 3},
+		{WEFT_OP_QMUL, 2, 3},
+		{WEFT_OP_QMAXPOOL, 1, 0},
+		{WEFT_OP_QAVGPOOL, 1, 0},
+		{WEFT_OP_QLOOKUP, 2, 1},
+		{WEFT_OP_QSOFTMAX, 2, 0},
+		{WEFT_OP_QLAYERNORM, 4, 0},
 	};
 
 	(void)state;
@@ -546,6 +558,91 @@ static const struct relation relations[] = {
 	VALUE(WEFT_OP_DROPOUT, random.keep, 0),
 	VALUE(WEFT_OP_DROPOUT, random.keep, 0x3f800001),
 	VALUE(WEFT_OP_DROPOUT, random.keep, 0x80000000),
+
+	SHAPES(WEFT_OP_QMATMUL, "u8[5] i8[5,3] - i32[3,2] u8[4,3]", 0, RANK),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,5] i8[1,5,3] - i32[3,2] u8[4,3]", 1, RANK),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,5] i8[5,3] - i32[3,2] u8[1,4,3]", 4, RANK),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,5] i8[6,3] - i32[3,2] u8[4,3]", 1, 0),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,5] i8[5,3] - i32[3,2] u8[5,3]", 4, 0),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,5] i8[5,3] - i32[3,2] u8[4,4]", 4, 1),
+	SHAPES(WEFT_OP_QMATMUL, "u8[2,4,5] i8[3,5,3] - i32[3,2] u8[2,4,3]", 1, 0),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,5] i8[5,3] i32[4] i32[3,2] u8[4,3]", 2, 0),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,5] i8[5,3] - i32[2,2] u8[4,3]", 3, 0),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,5] i8[5,3] - i32[3,1] u8[4,3]", 3, 1),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,5] i8[5,3] - i32[6] u8[4,3]", 3, RANK),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,5] i8[5,3] - i32[3,2]{1,3} u8[4,3]", 3, WEFT_DETAIL_STRIDE + 1),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,5] i8[5,3] - i32[3,2] u8[4,3]{1,4}", 4, WEFT_DETAIL_STRIDE + 1),
+	SHAPES(WEFT_OP_QMATMUL, "u8[4,2147483648]{0,0} i8[2147483648,3]{0,0} - i32[3,2] u8[4,3]", 0, 1),
+	TYPES(WEFT_OP_QMATMUL, "i4[4,6] i8[6,3] - i32[3,2] u8[4,3]", 0),
+	TYPES(WEFT_OP_QMATMUL, "u8[4,5] f32[5,3] - i32[3,2] u8[4,3]", 1),
+	{WEFT_OP_QMATMUL,
+	 "u8[4,5] i8[5,3] - i32[3,2] i32[4,3]",
+	 {P(qmatmul.low), 0},
+	 WEFT_FAULT_PARAMETER,
+	 NONE,
+	 P(qmatmul.high)},
+	{WEFT_OP_QMATMUL, "u8[4,5] i8[5,3] - - u8[4,3]", NO_PARAM, WEFT_FAULT_OPERANDS, 3, 0},
+	VALUE(WEFT_OP_QMATMUL, qmatmul.low, -1u),
+	VALUE(WEFT_OP_QMATMUL, qmatmul.high, 2),
+	VALUE(WEFT_OP_QMATMUL, qmatmul.high, 256),
+	SHAPES(WEFT_OP_QCONV, "u8[2,6,6,4] i8[3,3,4,8] - i32[1,2] u8[2,4,4,7]", 4, 3),
+	SHAPES(WEFT_OP_QCONV, "u8[2,6,6,4] i8[3,3,5,8] - i32[1,2] u8[2,4,4,8]", 1, 2),
+	SHAPES(WEFT_OP_QCONV, "u8[2,6,6,4] i8[3,3,4,8] - i32[1,2] u8[1,4,4,8]", 4, 0),
+	SHAPES(WEFT_OP_QCONV, "u8[2,6,6,4] i8[3,3,4,8] i32[7] i32[1,2] u8[2,4,4,8]", 2, 0),
+	SHAPES(WEFT_OP_QCONV, "u8[2,6,6,4] i8[3,3,4,8] - i32[7,2] u8[2,4,4,8]", 3, 0),
+	SHAPES(WEFT_OP_QCONV, "u8[2,6,6,4]{1,24,4,2} i8[3,3,4,8] - i32[1,2] u8[2,4,4,8]", 0, WEFT_DETAIL_STRIDE + 3),
+	VALUE(WEFT_OP_QCONV, qconv.groups, 0),
+	VALUE(WEFT_OP_QCONV, qconv.groups, 3),
+	VALUE(WEFT_OP_QCONV, qconv.stride, 0),
+	VALUE_AT(WEFT_OP_QCONV, qconv.stride, 4, 0x40000000),
+	VALUE(WEFT_OP_QCONV, qconv.dilation, 0),
+	VALUE_AT(WEFT_OP_QCONV, qconv.dilation, 4, 0x40000000),
+	VALUE(WEFT_OP_QCONV, qconv.pad, 0x80000000),
+	VALUE(WEFT_OP_QCONV, qconv.high, 256),
+	TYPES(WEFT_OP_QUANTIZE, "f32[3,4] f32[1,4] u8[1,4] i8[3,4]", 2),
+	TYPES(WEFT_OP_QUANTIZE, "f32[3,4] f32[1,4] - i32[3,4]", 3),
+	SHAPES(WEFT_OP_QUANTIZE, "f32[3,4] f32[1,3] - i8[3,4]", 1, 1),
+	SHAPES(WEFT_OP_QUANTIZE, "f32[3,4] f32[1,4] i8[2,1] i8[3,4]", 2, 0),
+	SHAPES(WEFT_OP_QUANTIZE, "f32[3,4] f32[4] - i8[3,4]", 1, RANK),
+	TYPES(WEFT_OP_DEQUANTIZE, "i8[3,4] f32[1,4] i32[1,4] f32[3,4]", 2),
+	TYPES(WEFT_OP_DEQUANTIZE, "i64[3,4] f32[1,4] - f32[3,4]", 0),
+	SHAPES(WEFT_OP_DEQUANTIZE, "i8[3,4] f32[1,4] - f32[3,5]", 3, 1),
+	SHAPES(WEFT_OP_REQUANTIZE, "u8[3,4] i32[3,2] u8[3,4]", 1, 0),
+	SHAPES(WEFT_OP_REQUANTIZE, "u8[] i32[1,2] u8[]", 0, RANK),
+	SHAPES(WEFT_OP_REQUANTIZE, "u8[3,4] i32[4,2] u8[3,5]", 2, 1),
+	VALUE(WEFT_OP_REQUANTIZE, qmatmul.high, 256),
+	SHAPES(WEFT_OP_QADD, "u8[3,4] u8[3,5] u8[3,4]", 1, 1),
+	VALUE(WEFT_OP_QADD, qadd.shift, 0),
+	VALUE(WEFT_OP_QADD, qadd.shift, 31),
+	VALUE(WEFT_OP_QADD, qadd.factor, (1u << 21) + 1),
+	VALUE_AT(WEFT_OP_QADD, qadd.factor, 4, -(1u << 21) - 1),
+	VALUE(WEFT_OP_QMUL, qmul.multiplier, 0x80000000),
+	VALUE(WEFT_OP_QMUL, qmul.shift, 0),
+	VALUE(WEFT_OP_QMUL, qmul.shift, 63),
+	VALUE(WEFT_OP_QMUL, qmul.low, 256),
+	TYPES(WEFT_OP_QMAXPOOL, "u8[2,6,6,4] i8[2,3,3,4]", 1),
+	SHAPES(WEFT_OP_QMAXPOOL, "u8[2,6,6,4] u8[2,3,3,5]", 1, 3),
+	VALUE(WEFT_OP_QMAXPOOL, qpool.kernel, 0),
+	VALUE(WEFT_OP_QMAXPOOL, qpool.count_pad, 1),
+	VALUE(WEFT_OP_QMAXPOOL, qpool.shift, 1),
+	VALUE(WEFT_OP_QMAXPOOL, qpool.multiplier, 1),
+	VALUE(WEFT_OP_QAVGPOOL, qpool.count_pad, 2),
+	VALUE(WEFT_OP_QAVGPOOL, qpool.shift, 0),
+	VALUE(WEFT_OP_QAVGPOOL, qpool.kernel, (1u << 21) + 1),
+	VALUE(WEFT_OP_QAVGPOOL, qpool.multiplier, 0x80000000),
+	SHAPES(WEFT_OP_QLOOKUP, "i8[3,4] i8[255] i8[3,4]", 1, 0),
+	TYPES(WEFT_OP_QLOOKUP, "i8[3,4] i8[256] u8[3,4]", 2),
+	SHAPES(WEFT_OP_QLOOKUP, "i8[3,4] i8[256] i8[3,5]", 2, 1),
+	SHAPES(WEFT_OP_QSOFTMAX, "i8[3,4] i32[255] u8[3,4]", 1, 0),
+	SHAPES(WEFT_OP_QSOFTMAX, "i8[] i32[256] u8[]", 0, RANK),
+	VALUE(WEFT_OP_QSOFTMAX, qsoftmax.bits, 0),
+	VALUE(WEFT_OP_QSOFTMAX, qsoftmax.bits, 17),
+	SHAPES(WEFT_OP_QLAYERNORM, "i8[3,4] i8[5] i32[4] i32[4,2] u8[3,4]", 1, 0),
+	SHAPES(WEFT_OP_QLAYERNORM, "i8[3,4] i8[4] i32[5] i32[4,2] u8[3,4]", 2, 0),
+	SHAPES(WEFT_OP_QLAYERNORM, "i8[3,4] i8[4] i32[4] i32[3,2] u8[3,4]", 3, 0),
+	SHAPES(WEFT_OP_QLAYERNORM, "i8[1,32769] i8[32769] - i32[1,2] u8[1,32769]", 0, 1),
+	VALUE(WEFT_OP_QLAYERNORM, qlayernorm.epsilon, 0),
+	VALUE(WEFT_OP_QLAYERNORM, qlayernorm.high, 256),
 };
 
 static void shapes_and_parameters(void **state)
@@ -562,6 +659,58 @@ static void shapes_and_parameters(void **state)
 		if (row->param.offset != UINT32_MAX)
 			memcpy(command.header.params.bytes + row->param.offset, &row->param.bits, 4);
 		expect(&command, row->reason, row->operand, row->detail);
+	}
+}
+
+/* Zero points are values of the operand's type, and scales are for nobody. */
+static void zero_points(void **state)
+{
+	static const struct {
+		unsigned int type;
+		int32_t low, high;
+	} rows[] = {{WEFT_TYPE_I8, -128, 127}, {WEFT_TYPE_U8, 0, 255}, {WEFT_TYPE_I4, -8, 7}};
+
+	(void)state;
+	for (unsigned int r = 0; r < COUNT(rows); r++) {
+		struct text_valid valid = *text_find(WEFT_OP_QMATMUL);
+		const int32_t good[] = {rows[r].low, rows[r].high}, bad[] = {rows[r].low - 1, rows[r].high + 1};
+		union text_command command;
+
+		valid.operands = "u8[4,6] i8[6,4] - i32[4,2] u8[4,4]";
+		text_build(&command, &valid);
+		command.header.operand[1].type = (uint8_t)rows[r].type;
+		for (unsigned int i = 0; i < 2; i++) {
+			command.header.operand[1].zero_point = good[i];
+			expect(&command, WEFT_FAULT_NONE, NONE, 0);
+			command.header.operand[1].zero_point = bad[i];
+			expect(&command, WEFT_FAULT_PARAMETER, 1, offsetof(struct weft_tensor, zero_point));
+		}
+		command.header.operand[1].zero_point = 0;
+		command.header.operand[1].scales = 1;
+		expect(&command, WEFT_FAULT_PARAMETER, 1, offsetof(struct weft_tensor, scales));
+		command.header.operand[1].scales = 0;
+		/* Totals have none. */
+		command.header.operand[2].zero_point = 1;
+		command.header.operand[2].type = WEFT_TYPE_I32;
+		command.header.operand[2].rank = 1;
+		command.header.operand[2].dims[0] = 4;
+		command.header.operand[2].strides[0] = 1;
+		command.header.operand[2].address = TEXT_BASE + 9 * TEXT_STEP;
+		expect(&command, WEFT_FAULT_PARAMETER, 2, offsetof(struct weft_tensor, zero_point));
+	}
+	{
+		union text_command command;
+
+		/* One zero point, or one for each element. */
+		text_build(&command, text_find(WEFT_OP_QUANTIZE));
+		command.header.operand[3].zero_point = 1;
+		expect(&command, WEFT_FAULT_PARAMETER, 3, offsetof(struct weft_tensor, zero_point));
+		text_build(&command, text_find(WEFT_OP_DEQUANTIZE));
+		command.header.operand[0].zero_point = 1;
+		expect(&command, WEFT_FAULT_PARAMETER, 0, offsetof(struct weft_tensor, zero_point));
+		text_build(&command, text_find(WEFT_OP_QMAXPOOL));
+		command.header.operand[1].zero_point = 1;
+		expect(&command, WEFT_FAULT_PARAMETER, 1, offsetof(struct weft_tensor, zero_point));
 	}
 }
 
@@ -582,6 +731,11 @@ static void required_operands(void **state)
 		[WEFT_OP_SGD] = 1 << 3,
 		[WEFT_OP_RANDOM] = 1 << 0,
 		[WEFT_OP_DROPOUT] = 1 << 3,
+		[WEFT_OP_QMATMUL] = 1 << 2,
+		[WEFT_OP_QCONV] = 1 << 2,
+		[WEFT_OP_QUANTIZE] = 1 << 2,
+		[WEFT_OP_DEQUANTIZE] = 1 << 2,
+		[WEFT_OP_QLAYERNORM] = 1 << 2,
 	};
 
 	(void)state;
@@ -590,6 +744,8 @@ static void required_operands(void **state)
 
 		text_build(&good, &text_valid[i]);
 		for (unsigned int o = 0; o < good.header.operands; o++) {
+			if (!good.header.operand[o].type)
+				continue;
 			bad = good;
 			memset(&bad.header.operand[o], 0, sizeof(struct weft_tensor));
 			if (optional[text_valid[i].opcode] & 1u << o)
@@ -664,10 +820,15 @@ static void huge_extents(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(valid_commands), cmocka_unit_test(headers),
-		cmocka_unit_test(operands),	  cmocka_unit_test(overlaps),
-		cmocka_unit_test(ranges),	  cmocka_unit_test(shapes_and_parameters),
-		cmocka_unit_test(huge_extents),	  cmocka_unit_test(required_operands),
+		cmocka_unit_test(valid_commands),
+		cmocka_unit_test(headers),
+		cmocka_unit_test(operands),
+		cmocka_unit_test(overlaps),
+		cmocka_unit_test(ranges),
+		cmocka_unit_test(shapes_and_parameters),
+		cmocka_unit_test(huge_extents),
+		cmocka_unit_test(zero_points),
+		cmocka_unit_test(required_operands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

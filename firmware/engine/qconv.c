@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/* QCONV: windows as rows of a matrix product. */
+#include "qproduct.h"
+
+struct operands {
+	const struct weft_tensor *x, *w, *y;
+	const uint8_t *x_at, *w_at;
+	uint8_t *y_at;
+	const union weft_params *params;
+	uint32_t channels, columns; /* of a group */
+	uint32_t kernel[2];
+	size_t y_bytes;
+	bool rows_contiguous; /* neighbouring pixels of X are neighbours in memory, and so are the taps */
+};
+
+/* An output pixel. */
+struct pixel {
+	uint32_t n, row, column;
+};
+
+static struct pixel pixel_of(const struct operands *o, uint32_t index)
+{
+	uint32_t height = o->y->dims[1], width = o->y->dims[2];
+
+	return (struct pixel){index / width / height, index / width % height, index % width};
+}
+
+static void next_pixel(const struct operands *o, struct pixel *at)
+{
+	if (++at->column < o->y->dims[2])
+		return;
+	at->column = 0;
+	if (++at->row < o->y->dims[1])
+		return;
+	at->row = 0;
+	at->n++;
+}
+
+static void weights(const struct weft_qproduct *p, uint32_t product, struct weft_qweights *w, uint32_t *channel)
+{
+	const struct operands *o = p->context;
+
+	*channel = product * o->columns;
+	*w = (struct weft_qweights){
+		.type = o->w->type,
+		.zero = o->w->zero_point,
+		.base = o->w_at,
+		.first = (ptrdiff_t)*channel,
+		.extent = {o->kernel[0], o->kernel[1], o->channels},
+		.stride = {o->w->strides[0], o->w->strides[1], o->w->strides[2]},
+		.column = 1,
+	};
+}
+
+/* Elements [k, k + n) of a window whose first tap is at (@row, @column) of @image. */
+static void gather_window(const struct weft_qproduct *p, const uint8_t *image, int64_t row, int64_t column, uint32_t k,
+			  uint32_t n, uint8_t *to)
+{
+	const struct operands *o = p->context;
+	const uint32_t *dilation = o->params->qconv.dilation, channels = o->channels;
+	uint32_t tap = k / channels, c = k % channels, h = tap / o->kernel[1], w = tap % o->kernel[1];
+
+	while (n) {
+		int64_t y = row + (int64_t)h * dilation[0], x = column + (int64_t)w * dilation[1];
+		uint32_t taps = 1, count;
+		bool inside = y >= 0 && y < o->x->dims[1] && x >= 0 && x < o->x->dims[2];
+
+		/* As many taps of this row as are alike and next to each other. */
+		if (y < 0 || y >= o->x->dims[1])
+			taps = o->kernel[1] - w;
+		else if (inside && o->rows_contiguous && o->kernel[1] > 1)
+			taps = o->kernel[1] - w < o->x->dims[2] - x ? o->kernel[1] - w : (uint32_t)(o->x->dims[2] - x);
+		count = taps * channels - c;
+		count = count < n ? count : n;
+		if (inside)
+			WEFT_KERNEL(weft_qload)
+		(p->form, &p->input, to, image + (ptrdiff_t)y * o->x->strides[1] + (ptrdiff_t)x * o->x->strides[2] + c,
+		 1, count);
+		else WEFT_KERNEL(weft_qload_zero)(p->form, &p->input, to, count);
+		to += (size_t)count * p->form->bytes;
+		n -= count;
+		c = 0;
+		w += taps;
+		if (w == o->kernel[1]) {
+			w = 0;
+			h++;
+		}
+	}
+}
+
+static void gather(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t rows, uint32_t k, uint32_t n,
+		   uint8_t *to, size_t pitch, const uint8_t *at[])
+{
+	const struct operands *o = p->context;
+	const uint32_t *stride = o->params->qconv.stride, *pad = o->params->qconv.pad;
+	bool point = o->kernel[0] == 1 && o->kernel[1] == 1 && !pad[0] && !pad[1];
+	bool in_place = point && p->form->bytes == 1 && !p->input.flip && n % p->form->group == 0;
+	struct pixel pixel = pixel_of(o, row);
+
+	for (uint32_t i = 0; i < rows; i++, next_pixel(o, &pixel), to += pitch) {
+		const uint8_t *image =
+			o->x_at + (ptrdiff_t)pixel.n * o->x->strides[0] + (ptrdiff_t)product * o->channels;
+		int64_t y = (int64_t)pixel.row * stride[0] - pad[0], x = (int64_t)pixel.column * stride[1] - pad[1];
+
+		at[i] = to;
+		/* A window of one tap that is always inside needs no more than its address. */
+		if (in_place && y < o->x->dims[1] && x < o->x->dims[2])
+			at[i] = image + (ptrdiff_t)y * o->x->strides[1] + (ptrdiff_t)x * o->x->strides[2] + k;
+		else
+			gather_window(p, image, y, x, k, n, to);
+	}
+}
+
+static void results(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t rows, uint8_t *at[])
+{
+	const struct operands *o = p->context;
+	struct pixel pixel = pixel_of(o, row);
+
+	for (uint32_t i = 0; i < rows; i++, next_pixel(o, &pixel)) {
+		ptrdiff_t offset = (ptrdiff_t)pixel.n * o->y->strides[0] + (ptrdiff_t)pixel.row * o->y->strides[1] +
+				   (ptrdiff_t)pixel.column * o->y->strides[2] + (ptrdiff_t)product * o->columns;
+
+		at[i] = o->y_at + offset * (ptrdiff_t)o->y_bytes;
+	}
+}
+
+enum weft_fault WEFT_KERNEL(weft_qconv)(WEFT_KERNEL_ARGUMENTS)
+{
+	const union weft_params *params = &command->params;
+	const struct weft_tensor *x = &command->operand[0], *w = &command->operand[1], *y = &command->operand[4];
+	struct operands o = {
+		.x = x,
+		.w = w,
+		.y = y,
+		.x_at = pointer[0],
+		.w_at = pointer[1],
+		.y_at = pointer[4],
+		.params = params,
+		.channels = w->dims[2],
+		.columns = w->dims[3] / params->qconv.groups,
+		.kernel = {w->dims[0], w->dims[1]},
+		.y_bytes = y->type == WEFT_TYPE_I32 ? 4 : 1,
+		.rows_contiguous = params->qconv.groups == 1 && params->qconv.dilation[1] == 1 &&
+				   (uint32_t)x->strides[2] == x->dims[3],
+	};
+	const struct weft_qform *form = WEFT_KERNEL(weft_qform)();
+	struct weft_qproduct p = {
+		.unit = unit,
+		.form = form,
+		.input = WEFT_KERNEL(weft_qinput)(form, x),
+		.rows = y->dims[0] * y->dims[1] * y->dims[2],
+		.columns = o.columns,
+		.depth = w->dims[0] * w->dims[1] * w->dims[2],
+		.products = params->qconv.groups,
+		.bias = pointer[2],
+		.multipliers = weft_multipliers_of(&command->operand[3], pointer[3]),
+		.result = y,
+		.low = params->qconv.low,
+		.high = params->qconv.high,
+		.weights = weights,
+		.gather = gather,
+		.results = results,
+		.context = &o,
+	};
+
+	if (pointer[3]) {
+		enum weft_fault reason = weft_multipliers_check(&command->operand[3], pointer[3], 3, fault);
+
+		if (reason)
+			return reason;
+	}
+	WEFT_KERNEL(weft_qproduct_run)(&p);
+	return WEFT_FAULT_NONE;
+}

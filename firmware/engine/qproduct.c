@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A piece is a range of rows by a range of columns of one product.  It packs its
+ * part of B once, to stay in the second-level cache, then gathers a tile's rows
+ * of A and multiplies them with every panel.
+ */
+#include "qproduct.h"
+
+#include <string.h>
+
+/** Most columns of a piece, and of the reduced index in one go, so that a tile of A stays in the first-level cache. */
+#define PIECE_COLUMNS 1024
+#define BLOCK_DEPTH 2560
+#define B_BYTES (704u << 10)
+/** Rows of A are kept out of each other's cache sets. */
+#define A_PITCH (BLOCK_DEPTH * (WEFT_Q_WIDTH == 16 ? 1 : 2) + 64)
+#if defined(__AVX512F__)
+/** Without VNNI the elements have two bytes here too. */
+#define A_BYTES (WEFT_Q_ROWS * (BLOCK_DEPTH * 2 + 64))
+#else
+#define A_BYTES (WEFT_Q_ROWS * A_PITCH)
+#endif
+#define TILE_TOTALS (WEFT_Q_ROWS * WEFT_Q_COLUMNS)
+
+struct local {
+	int32_t start[PIECE_COLUMNS], multiplier[PIECE_COLUMNS], shift[PIECE_COLUMNS];
+	int32_t column_sum[WEFT_Q_COLUMNS];
+	int32_t totals[PIECE_COLUMNS / WEFT_Q_COLUMNS * TILE_TOTALS];
+	uint8_t staged[4][WEFT_Q_COLUMNS];
+	_Alignas(64) uint8_t a[A_BYTES];
+	_Alignas(64) uint8_t b[B_BYTES];
+};
+_Static_assert(sizeof(struct local) <= WEFT_LANE_LOCAL_BYTES, "local memory");
+
+struct sharing {
+	const struct weft_qproduct *p;
+	uint32_t piece_rows, row_pieces;
+	uint32_t piece_columns, column_pieces;
+};
+
+/* One piece while it runs. */
+struct piece {
+	const struct weft_qproduct *p;
+	const struct weft_qform *form;
+	struct local *local;
+	uint32_t product;
+	uint32_t column, columns;
+	struct weft_qweights weights;
+	int32_t weight_offset; /* ob */
+	struct weft_qfinish finish;
+	bool packed; /* all of B is */
+	size_t panel_bytes;
+};
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static int32_t wrapping_multiply(int32_t a, int32_t b)
+{
+	return (int32_t)((uint32_t)a * (uint32_t)b);
+}
+
+static uint32_t groups_of(const struct piece *piece, uint32_t depth)
+{
+	return (depth + piece->form->group - 1) / piece->form->group;
+}
+
+/* Element index of row @k of B. */
+static ptrdiff_t row_of(const struct weft_qweights *w, uint32_t k)
+{
+	uint32_t outer = k / w->extent[2];
+
+	return w->first + (ptrdiff_t)(outer / w->extent[1]) * w->stride[0] +
+	       (ptrdiff_t)(outer % w->extent[1]) * w->stride[1] + (ptrdiff_t)(k % w->extent[2]) * w->stride[2];
+}
+
+/* Columns [0, n) of row @k from @column, then what counts as nothing. */
+static void stage_row(const struct piece *piece, uint32_t k, uint32_t column, uint32_t n, uint8_t *to)
+{
+	const struct weft_qweights *w = &piece->weights;
+	ptrdiff_t at = row_of(w, k) + (ptrdiff_t)column * w->column;
+
+	if (w->type == WEFT_TYPE_I4) {
+		for (uint32_t i = 0; i < n; i++, at++) {
+			uint8_t nibble = w->base[at >> 1] >> (at & 1 ? 4 : 0) & 15;
+
+			to[i] = (uint8_t)((nibble ^ 8) - 8);
+		}
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		to[i] = w->base[at + (ptrdiff_t)i * w->column];
+}
+
+static void pack_panel(const struct piece *piece, uint32_t column, uint32_t k0, uint32_t depth, uint8_t *to,
+		       int32_t *sum)
+{
+	const struct weft_qweights *w = &piece->weights;
+	const uint32_t group = piece->form->group, n = least(piece->columns - column, WEFT_Q_COLUMNS);
+	const bool is_signed = w->type != WEFT_TYPE_U8;
+	const bool direct = w->type != WEFT_TYPE_I4 && w->column == 1 && n == WEFT_Q_COLUMNS;
+	/* The byte that counts as nothing: 0, or the zero point where that is taken off. */
+	const uint8_t nothing = piece->form->bytes == 1 ? (is_signed ? 0 : 0x80) : (uint8_t)w->zero;
+	uint8_t(*staged)[WEFT_Q_COLUMNS] = piece->local->staged;
+	const uint8_t *row[4];
+
+	memset(staged, nothing, sizeof(piece->local->staged));
+	for (uint32_t k = 0; k < depth; k += group, to += WEFT_Q_COLUMNS * 4) {
+		for (uint32_t i = 0; i < group; i++) {
+			row[i] = staged[i];
+			if (k + i >= depth)
+				memset(staged[i], nothing, WEFT_Q_COLUMNS);
+			else if (direct)
+				row[i] = w->base + row_of(w, k0 + k + i) + piece->column + column;
+			else
+				stage_row(piece, k0 + k + i, piece->column + column, n, staged[i]);
+		}
+		piece->form->interleave(row, is_signed, w->zero, to, sum);
+	}
+}
+
+/* Sums of B's columns, which the totals start from; @first: the block is the first of K. */
+static void start_columns(const struct piece *piece, uint32_t column, const int32_t *sum, bool first)
+{
+	const struct weft_qproduct *p = piece->p;
+	const int32_t offset = p->input.offset;
+	int32_t *start = piece->local->start + column;
+	int32_t constant = wrapping_multiply(wrapping_multiply((int32_t)p->depth, offset), piece->weight_offset);
+
+	for (uint32_t i = 0; i < WEFT_Q_COLUMNS; i++) {
+		uint32_t value = (uint32_t)start[i] - (uint32_t)wrapping_multiply(offset, sum[i]);
+
+		start[i] = (int32_t)(first ? value + (uint32_t)constant : value);
+	}
+}
+
+/* Packs blocks [k0, k0 + depth) of all columns, and completes their start values. */
+static void pack(const struct piece *piece, uint32_t k0, uint32_t depth)
+{
+	const bool sums = piece->form->bytes == 1;
+	uint8_t *to = piece->local->b;
+
+	for (uint32_t column = 0; column < piece->columns; column += WEFT_Q_COLUMNS, to += piece->panel_bytes) {
+		memset(piece->local->column_sum, 0, sizeof(piece->local->column_sum));
+		pack_panel(piece, column, k0, depth, to, sums ? piece->local->column_sum : NULL);
+		if (sums)
+			start_columns(piece, column, piece->local->column_sum, k0 == 0);
+	}
+}
+
+/* Bias, multipliers and shifts of the piece's columns, padded to whole panels. */
+static void set_columns(struct piece *piece, uint32_t channel)
+{
+	const struct weft_qproduct *p = piece->p;
+	struct local *local = piece->local;
+	const int32_t *bias = p->bias ? p->bias + channel + piece->column : NULL;
+
+	memset(local->start, 0, sizeof(local->start));
+	if (bias)
+		memcpy(local->start, bias, piece->columns * sizeof(*bias));
+	piece->finish = (struct weft_qfinish){.zero = p->result->zero_point, .low = p->low, .high = p->high};
+	if (!p->multipliers.row)
+		return;
+	piece->finish.multiplier = local->multiplier;
+	piece->finish.shift = local->shift;
+	piece->finish.least_shift = 62;
+	for (uint32_t i = 0; i < piece->columns; i++) {
+		const int32_t *row =
+			p->multipliers.row + (ptrdiff_t)(channel + piece->column + i) * p->multipliers.step;
+
+		local->multiplier[i] = row[0];
+		local->shift[i] = row[1];
+		if (row[1] < piece->finish.least_shift)
+			piece->finish.least_shift = row[1];
+	}
+}
+
+/* -ob * (sum of a row's elements), added to its totals. */
+static void correct_rows(const struct piece *piece, const uint8_t *const at[], uint32_t rows, uint32_t depth,
+			 int32_t correction[])
+{
+	for (uint32_t i = 0; i < rows; i++) {
+		int32_t sum = 0;
+
+		for (uint32_t k = 0; k < depth; k++)
+			sum += at[i][k];
+		correction[i] -= wrapping_multiply(piece->weight_offset, sum);
+	}
+}
+
+static void finish_panel(const struct piece *piece, uint32_t column, uint32_t rows, int32_t *totals,
+			 const int32_t correction[], uint8_t *const result[])
+{
+	uint32_t n = least(piece->columns - column, WEFT_Q_COLUMNS);
+	size_t bytes = piece->finish.multiplier ? 1 : sizeof(int32_t);
+
+	for (uint32_t i = 0; i < rows; i++) {
+		int32_t *total = totals + (size_t)i * WEFT_Q_COLUMNS;
+
+		if (piece->form->bytes == 1 && piece->weight_offset)
+			for (uint32_t j = 0; j < WEFT_Q_COLUMNS; j++)
+				total[j] = (int32_t)((uint32_t)total[j] + (uint32_t)correction[i]);
+		WEFT_KERNEL(weft_qfinish)
+		(&piece->finish, total, column, n, result[i] + (size_t)(piece->column + column) * bytes);
+	}
+}
+
+/* A tile's rows with every panel of one block of K. */
+static void multiply(const struct piece *piece, const uint8_t *const at[], uint32_t rows, uint32_t k0, uint32_t depth,
+		     bool last, const int32_t correction[], uint8_t *const result[])
+{
+	const struct weft_qform *form = piece->form;
+	const bool whole = k0 == 0 && last;
+	const uint8_t *b = piece->local->b;
+
+	if (piece->packed)
+		b += (size_t)k0 / form->group * (WEFT_Q_COLUMNS * 4);
+	for (uint32_t column = 0; column < piece->columns; column += WEFT_Q_COLUMNS, b += piece->panel_bytes) {
+		/* A tile that is done at once keeps its totals in the first-level cache. */
+		int32_t *totals = piece->local->totals + (whole ? 0 : column / WEFT_Q_COLUMNS * TILE_TOTALS);
+		uint32_t left = piece->columns - column;
+
+		form->tile(at, b, groups_of(piece, depth), k0 ? NULL : piece->local->start + column, totals, rows,
+			   left > WEFT_Q_WIDTH ? 2 : 1);
+		if (last)
+			finish_panel(piece, column, rows, totals, correction, result);
+	}
+}
+
+static void run_tile(struct piece *piece, uint32_t row, uint32_t rows)
+{
+	const struct weft_qproduct *p = piece->p;
+	const uint32_t depth = BLOCK_DEPTH;
+	int32_t correction[WEFT_Q_ROWS] = {0};
+	const uint8_t *at[WEFT_Q_ROWS];
+	uint8_t *result[WEFT_Q_ROWS];
+	size_t pitch = ((size_t)least(p->depth, depth) + 3) / 4 * 4 * piece->form->bytes + 64;
+
+	p->results(p, piece->product, row, rows, result);
+	for (uint32_t k0 = 0; k0 < p->depth; k0 += depth) {
+		uint32_t n = least(p->depth - k0, depth);
+
+		p->gather(p, piece->product, row, rows, k0, n, piece->local->a, pitch, at);
+		if (piece->weight_offset && piece->form->bytes == 1)
+			correct_rows(piece, at, rows, n, correction);
+		multiply(piece, at, rows, k0, n, k0 + n == p->depth, correction, result);
+	}
+}
+
+/* So deep that not even a panel of B fits: K block by K block, packed for every tile again. */
+static void run_deep_tile(struct piece *piece, uint32_t row, uint32_t rows, uint32_t channel)
+{
+	const struct weft_qproduct *p = piece->p;
+	int32_t correction[WEFT_Q_ROWS] = {0};
+	const uint8_t *at[WEFT_Q_ROWS];
+	uint8_t *result[WEFT_Q_ROWS];
+	size_t pitch = (size_t)BLOCK_DEPTH * piece->form->bytes + 64;
+
+	p->results(p, piece->product, row, rows, result);
+	set_columns(piece, channel);
+	/* The start values hold the sums of all blocks only after the last: added at the end. */
+	memset(piece->local->totals, 0, sizeof(piece->local->totals));
+	for (uint32_t k0 = 0; k0 < p->depth; k0 += BLOCK_DEPTH) {
+		uint32_t n = least(p->depth - k0, BLOCK_DEPTH), left = piece->columns;
+
+		pack(piece, k0, n);
+		p->gather(p, piece->product, row, rows, k0, n, piece->local->a, pitch, at);
+		if (piece->weight_offset && piece->form->bytes == 1)
+			correct_rows(piece, at, rows, n, correction);
+		piece->form->tile(at, piece->local->b, groups_of(piece, n), NULL, piece->local->totals, rows,
+				  left > WEFT_Q_WIDTH ? 2 : 1);
+	}
+	for (uint32_t i = 0; i < rows * WEFT_Q_COLUMNS; i++)
+		piece->local->totals[i] = (int32_t)((uint32_t)piece->local->totals[i] +
+						    (uint32_t)piece->local->start[i % WEFT_Q_COLUMNS]);
+	finish_panel(piece, 0, rows, piece->local->totals, correction, result);
+}
+
+static size_t panel_bytes(const struct weft_qproduct *p)
+{
+	return ((size_t)p->depth + p->form->group - 1) / p->form->group * (WEFT_Q_COLUMNS * 4);
+}
+
+static void run_piece(void *argument, unsigned int index, unsigned int lane)
+{
+	const struct sharing *share = argument;
+	const struct weft_qproduct *p = share->p;
+	uint32_t row = index / share->column_pieces % share->row_pieces * share->piece_rows;
+	uint32_t end = row + least(p->rows - row, share->piece_rows), height, tiles, channel;
+	struct piece piece = {.p = p,
+			      .form = p->form,
+			      .local = weft_engine_local(p->unit, lane),
+			      .product = index / share->column_pieces / share->row_pieces,
+			      .column = index % share->column_pieces * share->piece_columns,
+			      .panel_bytes = panel_bytes(p)};
+
+	piece.columns = least(p->columns - piece.column, share->piece_columns);
+	p->weights(p, piece.product, &piece.weights, &channel);
+	if (p->form->bytes == 1)
+		piece.weight_offset = piece.weights.zero - (piece.weights.type == WEFT_TYPE_U8 ? 0x80 : 0);
+	piece.packed = piece.panel_bytes <= B_BYTES;
+	if (piece.packed) {
+		set_columns(&piece, channel);
+		pack(&piece, 0, p->depth);
+	}
+	tiles = (end - row + WEFT_Q_ROWS - 1) / WEFT_Q_ROWS;
+	height = (end - row + tiles - 1) / tiles;
+	for (; row < end; row += height) {
+		if (piece.packed)
+			run_tile(&piece, row, least(end - row, height));
+		else
+			run_deep_tile(&piece, row, least(end - row, height), channel);
+	}
+}
+
+static uint32_t divide_up(uint32_t a, uint32_t b)
+{
+	return a / b + (a % b != 0);
+}
+
+/* Pieces of about the same width in whole panels, and enough of them for the lanes. */
+static void share_out(struct sharing *share)
+{
+	const struct weft_qproduct *p = share->p;
+	size_t panel = panel_bytes(p);
+	uint32_t most = panel > B_BYTES ? WEFT_Q_COLUMNS : (uint32_t)(B_BYTES / panel) * WEFT_Q_COLUMNS;
+	uint32_t lanes = weft_engine_unit_lanes(p->unit), wanted = 1, tiles = divide_up(p->rows, 2 * WEFT_Q_ROWS);
+	uint64_t pieces;
+
+	share->column_pieces = divide_up(p->columns, least(most, PIECE_COLUMNS));
+	share->piece_columns = divide_up(divide_up(p->columns, share->column_pieces), WEFT_Q_COLUMNS) * WEFT_Q_COLUMNS;
+	share->column_pieces = divide_up(p->columns, share->piece_columns);
+	pieces = (uint64_t)p->products * share->column_pieces;
+	if (lanes > 1 && pieces < 2 * lanes)
+		wanted = (uint32_t)((2 * lanes + pieces - 1) / pieces);
+	share->piece_rows = divide_up(p->rows, least(wanted, tiles));
+	share->row_pieces = divide_up(p->rows, share->piece_rows);
+}
+
+void WEFT_KERNEL(weft_qproduct_run)(const struct weft_qproduct *p)
+{
+	struct sharing share = {.p = p};
+
+	share_out(&share);
+	weft_engine_parallel(p->unit, p->products * share.row_pieces * share.column_pieces, run_piece, &share);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The integer matrix product and the convolutions in their common form: rows of
+ * A, which a function gathers, against a matrix of weights, one or several times
+ * (batches, groups) with different operands.
+ */
+#ifndef WEFT_ENGINE_QPRODUCT_H
+#define WEFT_ENGINE_QPRODUCT_H
+
+#include "qtile.h"
+
+/** B: depth, in up to three nested extents, by columns. */
+struct weft_qweights {
+	uint8_t type;
+	int32_t zero;
+	const uint8_t *base;
+	/** Elements; index of [0, 0] from @base, which matters to nibbles. */
+	ptrdiff_t first;
+	uint32_t extent[3];
+	ptrdiff_t stride[3];
+	ptrdiff_t column;
+};
+
+struct weft_qproduct {
+	struct weft_engine_unit *unit;
+	const struct weft_qform *form;
+	struct weft_qinput input;
+	/** Of one product: M, N, K. */
+	uint32_t rows, columns, depth;
+	uint32_t products;
+	const int32_t *bias; /* NULL: none */
+	struct weft_multipliers multipliers;
+	const struct weft_tensor *result;
+	/** low and high of the parameters. */
+	int32_t low, high;
+	/** What @product multiplies by, and its first channel of bias and multipliers. */
+	void (*weights)(const struct weft_qproduct *p, uint32_t product, struct weft_qweights *weights,
+			uint32_t *channel);
+	/**
+	 * Elements [k, k + n) of rows [row, row + rows) of A, brought to the form at @to,
+	 * @pitch bytes from row to row, or where they are; at[] receives the rows.
+	 */
+	void (*gather)(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t rows, uint32_t k,
+		       uint32_t n, uint8_t *to, size_t pitch, const uint8_t *at[]);
+	/** Where rows of the result begin. */
+	void (*results)(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t rows, uint8_t *at[]);
+	const void *context;
+};
+
+void WEFT_KERNEL(weft_qproduct_run)(const struct weft_qproduct *product);
+
+#endif /* WEFT_ENGINE_QPRODUCT_H */
