@@ -211,6 +211,11 @@ static int job_push(struct weft_queue *queue, struct weft_job *job, struct weft_
 	}
 	/* Nothing can fail from here on. */
 	drm_sched_job_arm(&job->base);
+	/*
+	 * The device keeps jobs of one queue in order, not those of different ones: who waits
+	 * for this one must wait for its end, even on the same scheduler.
+	 */
+	set_bit(DRM_SCHED_FENCE_DONT_PIPELINE, &job->base.s_fence->finished.flags);
 	weft_queue_get(queue); /* the job's */
 	job->pending = true;
 	atomic_inc(&context->pending);
