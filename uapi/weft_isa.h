@@ -193,11 +193,26 @@ enum weft_activation {
  *	m = sum of v * u over the channels, for each of the 4 x 4: WEFT_SUM_WINOGRAD
  *	y0 = (m0 + m1) + m2, y1 = (m1 - m2) - m3
  *
- * y is added to the total as a block sum is; bias and activation follow.  So a
- * split of the batch, of the output's channels, or of its rows or columns at an
- * even one (with the input's part that it meets) gives the same bits, if the
- * parts are still wide enough.  An infinity or NaN of the input may make NaN of
- * all outputs of its tiles.
+ * y is added to the total as a block sum is; bias and activation follow.
+ * CONV_BWD_WEIGHT with such a kernel, at least WEFT_WINOGRAD_LEAST_CHANNELS
+ * channels of X and of DY, and at least WEFT_WINOGRAD_WEIGHT_LEAST_WIDTH columns
+ * of DY cuts DY into tiles in the same way.  With d as above and y the tile of DY,
+ * +0 outside, columns first for v and e, rows first for w:
+ *
+ *	e0 = y0, e1 = y0 + y1, e2 = y0 - y1, e3 = y1
+ *	m = sum of v * e over the tiles of a block in ascending (row, column)
+ *	w0 = m0 + (m1 + m2) / 2, w1 = (m1 - m2) / 2, w2 = (m1 + m2) / 2 - m3
+ *
+ * and w is the block sum of the weights' gradients.  No block spans two samples.
+ * Where a row has T tiles, at most WEFT_SUM_WINOGRAD_WEIGHT, each sample is cut
+ * every WEFT_SUM_WINOGRAD_WEIGHT / T rows of tiles (rounded down), else each row
+ * of tiles is cut every WEFT_SUM_WINOGRAD_WEIGHT tiles.
+ *
+ * So a split of the batch or of an output's channels gives the same bits, as
+ * does one of the output's rows or columns at an even one, or for the weight
+ * gradient of one sample's DY between blocks of rows (with the part of the other
+ * operand that they meet), as long as the parts are still of the form.  An infinity or NaN
+ * may make NaN of all results of its tiles.
  *
  * RELU is 0 > x ? 0 : x; CLIP is v = alpha > x ? alpha : x, then
  * beta < v ? beta : v; both keep NaN.
@@ -262,7 +277,8 @@ enum weft_op {
 	 * WEFT_SUM_CONV_WEIGHT, each sample is cut every
 	 * WEFT_SUM_CONV_WEIGHT / OW rows (rounded down), else each row is cut every
 	 * WEFT_SUM_CONV_WEIGHT columns.  So any split of the batch under
-	 * WEFT_F_ACCUMULATE gives the same bits.  bias, activation: none.
+	 * WEFT_F_ACCUMULATE gives the same bits.  Or in Winograd form.  bias,
+	 * activation: none.
 	 */
 	WEFT_OP_CONV_BWD_WEIGHT = 0x13,
 
@@ -498,6 +514,8 @@ enum weft_op {
 #define WEFT_WINOGRAD_MOST_CHANNELS 1024
 #define WEFT_WINOGRAD_LEAST_WIDTH 6
 #define WEFT_SUM_WINOGRAD 256
+#define WEFT_WINOGRAD_WEIGHT_LEAST_WIDTH 8
+#define WEFT_SUM_WINOGRAD_WEIGHT 128
 #define WEFT_SUM_REDUCE 256
 /** Greatest last dimension of QLAYERNORM. */
 #define WEFT_QLAYERNORM_MAX (1u << 15)

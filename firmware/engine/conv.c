@@ -78,8 +78,8 @@ static void correlate(struct weft_correlation *c, const union weft_params *param
 	c->finish = bias || params->conv.activation != WEFT_ACT_NONE;
 	if (c->channels == 1 && c->columns == 1)
 		WEFT_KERNEL(weft_correlate_depthwise)(c);
-	else if (weft_winograd_shape(params, w, c->axis[1].grid) && c->channels >= WEFT_WINOGRAD_LEAST_CHANNELS &&
-		 c->channels <= WEFT_WINOGRAD_MOST_CHANNELS)
+	else if (weft_winograd_kernel(params, w) && c->channels >= WEFT_WINOGRAD_LEAST_CHANNELS &&
+		 c->channels <= WEFT_WINOGRAD_MOST_CHANNELS && c->axis[1].grid >= WEFT_WINOGRAD_LEAST_WIDTH)
 		WEFT_KERNEL(weft_correlate_winograd)(c);
 	else
 		WEFT_KERNEL(weft_correlate)(c);
@@ -184,6 +184,9 @@ enum weft_fault WEFT_KERNEL(weft_conv_bwd_weight)(WEFT_KERNEL_ARGUMENTS)
 	c.block_rows = weft_min(c.block_rows, c.dyt->dims[1]);
 	if (c.channels == 1 && c.columns == 1)
 		WEFT_KERNEL(weft_conv_weight_depthwise)(&c);
+	else if (weft_winograd_kernel(c.params, c.dwt) && c.channels >= WEFT_WINOGRAD_LEAST_CHANNELS &&
+		 c.columns >= WEFT_WINOGRAD_LEAST_CHANNELS && width >= WEFT_WINOGRAD_WEIGHT_LEAST_WIDTH)
+		WEFT_KERNEL(weft_conv_weight_winograd)(&c);
 	else
 		WEFT_KERNEL(weft_conv_weight)(&c);
 	return WEFT_FAULT_NONE;

@@ -9,16 +9,17 @@
 
 #include "conv.h"
 
-/** Whether a 3x3 convolution that writes (or reads, for the weight gradient) @width columns takes this form. */
-VF_INLINE bool weft_winograd_shape(const union weft_params *params, const struct weft_tensor *w, uint32_t width)
+/** Whether a convolution has the kernel of this form, and steps of one pixel. */
+VF_INLINE bool weft_winograd_kernel(const union weft_params *params, const struct weft_tensor *w)
 {
 	return w->dims[0] == 3 && w->dims[1] == 3 && params->conv.groups == 1 && params->conv.stride[0] == 1 &&
-	       params->conv.stride[1] == 1 && params->conv.dilation[0] == 1 && params->conv.dilation[1] == 1 &&
-	       width >= WEFT_WINOGRAD_LEAST_WIDTH;
+	       params->conv.stride[1] == 1 && params->conv.dilation[0] == 1 && params->conv.dilation[1] == 1;
 }
 
 /** A correlation of 3x3 taps with stride 1. */
 void WEFT_KERNEL(weft_correlate_winograd)(const struct weft_correlation *correlation);
+
+void WEFT_KERNEL(weft_conv_weight_winograd)(const struct weft_conv_weight *conv);
 
 /** The pixels of a tile, [row][column]; those outside the image point at zeros. */
 typedef const float *weft_winograd_pixels[4][4];

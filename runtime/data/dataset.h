@@ -25,7 +25,13 @@ struct weft_dataset {
 int weft_dataset_open_idx(const char *directory, enum weft_split split, struct weft_dataset **dataset);
 int weft_dataset_open_cifar(const char *directory, enum weft_split split, struct weft_dataset **dataset);
 int weft_dataset_open_npy(const char *directory, enum weft_split split, struct weft_dataset **dataset);
+int weft_dataset_open_folder(const char *directory, enum weft_split split, const struct weft_dataset_options *options,
+			     struct weft_dataset **dataset);
 int weft_dataset_open_generated(const char *what, enum weft_split split, struct weft_dataset **dataset);
+
+/** Change one image of planes of elements, example @index. */
+void weft_augment(const struct weft_augmentation *augmentation, uint64_t index, const struct weft_dataset_info *info,
+		  size_t element_bytes, const void *from, void *to);
 
 /** A file of known size behind a descriptor that pread works on. */
 struct weft_data_file {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "graph/layout.h"
+#include "import/expression.h"
 #include "import/operators.h"
 #include "import/shape.h"
 #include "weft/error.h"
@@ -14,17 +15,39 @@ int weft_lower_unary(struct weft_lower *lower, const union weft_params *params, 
 {
 	uint32_t function = params->unary.function;
 	bool to_bool = function == WEFT_UNARY_ISNAN || function == WEFT_UNARY_ISINF;
+	uint8_t wanted = function == WEFT_UNARY_NOT ? WEFT_TYPE_BOOL : WEFT_TYPE_F32;
 	struct weft_layout layout =
 		weft_layout_like(&x->layout, to_bool ? WEFT_TYPE_BOOL : x->layout.type, x->layout.rank, x->layout.dims);
 	weft_id at;
-	int r = final ? weft_output(lower, 0, &layout, out) : weft_temporary(lower, &layout, out);
+	int r;
 
+	if (x->layout.type != wanted)
+		return weft_node_fail(lower, EOPNOTSUPP, "it takes %s tensors only",
+				      wanted == WEFT_TYPE_BOOL ? "bool" : "float");
+	r = final ? weft_output(lower, 0, &layout, out) : weft_temporary(lower, &layout, out);
 	if (!r)
 		r = weft_build_elementwise(lower->graph, lower->node_name, WEFT_OP_UNARY, params, 1, 2,
 					   (struct weft_operand[]){*x, *out}, &at);
 	if (!r)
 		weft_build_in_place(lower->graph, at, 1, 0);
 	return r;
+}
+
+/* Integers of 8 and 16 bits are computed in 32 and keep the low bits. */
+static int binary_of_narrow(struct weft_lower *lower, uint32_t function, const struct weft_operand *a,
+			    const struct weft_operand *b, bool final, struct weft_operand *out)
+{
+	bool to_bool = function >= WEFT_BINARY_EQUAL && function <= WEFT_BINARY_XOR;
+	struct weft_expression e = {.lower = lower};
+	struct weft_operand wide[3] = {weft_expression_cast(&e, WEFT_TYPE_I32, *a),
+				       weft_expression_cast(&e, WEFT_TYPE_I32, *b)};
+
+	if (!e.error)
+		e.error = weft_lower_binary(lower, function, &wide[0], &wide[1], final && to_bool, &wide[2]);
+	*out = to_bool ? wide[2] : weft_expression_cast(&e, a->layout.type, wide[2]);
+	if (final && !to_bool)
+		weft_expression_output(&e, 0, *out);
+	return e.error;
 }
 
 int weft_lower_binary(struct weft_lower *lower, uint32_t function, const struct weft_operand *a,
@@ -41,6 +64,12 @@ int weft_lower_binary(struct weft_lower *lower, uint32_t function, const struct 
 
 	if (a->layout.type != b->layout.type)
 		return weft_node_fail(lower, EINVAL, "the inputs are of different types");
+	if (a->layout.type == WEFT_TYPE_U8 || a->layout.type == WEFT_TYPE_I8 || a->layout.type == WEFT_TYPE_I16)
+		return binary_of_narrow(lower, function, a, b, final, out);
+	if ((a->layout.type == WEFT_TYPE_BOOL) != (function >= WEFT_BINARY_AND && function <= WEFT_BINARY_XOR) &&
+	    function != WEFT_BINARY_EQUAL)
+		return weft_node_fail(lower, EINVAL, "the inputs are %s",
+				      a->layout.type == WEFT_TYPE_BOOL ? "bool" : "not bool");
 	r = weft_shape_broadcast(lower, &a->layout, &b->layout, &shape);
 	if (r)
 		return r;
@@ -106,6 +135,37 @@ static const struct {
 	{"IsNaN", WEFT_UNARY_ISNAN, NULL, NULL, 0, 0},
 };
 
+/* What models do to integers: signs and rectifiers, by comparisons with numbers. */
+static int unary_of_integers(struct weft_lower *lower, uint32_t function, struct weft_operand x)
+{
+	struct weft_expression e = {.lower = lower};
+	struct weft_operand y;
+
+	switch (function) {
+	case WEFT_UNARY_NEG:
+		y = weft_expression_with(&e, WEFT_BINARY_MUL, x, -1);
+		break;
+	case WEFT_UNARY_ABS:
+		y = weft_expression_binary(&e, WEFT_BINARY_MAX, x, weft_expression_with(&e, WEFT_BINARY_MUL, x, -1));
+		break;
+	case WEFT_UNARY_SIGN:
+		y = weft_expression_with(&e, WEFT_BINARY_MIN, weft_expression_with(&e, WEFT_BINARY_MAX, x, -1), 1);
+		break;
+	case WEFT_UNARY_RELU:
+		y = weft_expression_with(&e, WEFT_BINARY_MAX, x, 0);
+		break;
+	default:
+		return weft_node_fail(lower, EOPNOTSUPP, "it takes float tensors only");
+	}
+	return weft_expression_output(&e, 0, y);
+}
+
+static bool is_integer(uint8_t type)
+{
+	return type == WEFT_TYPE_I64 || type == WEFT_TYPE_I32 || type == WEFT_TYPE_I16 || type == WEFT_TYPE_I8 ||
+	       type == WEFT_TYPE_U8;
+}
+
 int weft_lower_unary_operator(struct weft_lower *lower)
 {
 	union weft_params params = {0};
@@ -122,6 +182,8 @@ int weft_lower_unary_operator(struct weft_lower *lower)
 	if (unaries[i].beta)
 		params.unary.beta = weft_attribute_float(lower, unaries[i].beta, unaries[i].beta_default);
 	r = weft_input(lower, 0, &x);
+	if (!r && is_integer(x.layout.type))
+		return unary_of_integers(lower, params.unary.function, x);
 	return r ? r : weft_lower_unary(lower, &params, &x, true, &y);
 }
 
@@ -174,6 +236,8 @@ int weft_lower_relu(struct weft_lower *lower)
 
 	if (r)
 		return r;
+	if (is_integer(x.layout.type))
+		return unary_of_integers(lower, WEFT_UNARY_RELU, x);
 	if (x.layout.type == WEFT_TYPE_F32 && weft_has_output(lower, 0) && weft_input_is_private(lower, 0, &producer)) {
 		activation = epilogue_of(&lower->graph->operation[producer]);
 		if (activation && *activation == WEFT_ACT_NONE) {
@@ -184,19 +248,44 @@ int weft_lower_relu(struct weft_lower *lower)
 	return weft_lower_unary(lower, &params, &x, true, &y);
 }
 
-/* A bound of Clip: attribute up to opset 6, known input from 11 on. */
-static int clip_bound(struct weft_lower *lower, const char *name, unsigned int index, float fallback, float *bound)
+/* The bounds of Clip where both are numbers: attributes up to opset 6, known inputs from 11 on. */
+static bool clip_bounds(struct weft_lower *lower, float *low, float *high)
 {
-	const struct weft_host_tensor *known;
+	float *bound[2] = {low, high};
+	unsigned int i;
 
-	*bound = weft_attribute_float(lower, name, fallback);
-	if (!weft_has_input(lower, index))
-		return 0;
-	known = weft_input_known(lower, index);
-	if (!known || known->elements != 1)
-		return known ? weft_node_fail(lower, EINVAL, "bound %s is no scalar", name) : -EOPNOTSUPP;
-	*bound = (float)weft_host_number(known, 0);
-	return 0;
+	*low = weft_attribute_float(lower, "min", -INFINITY);
+	*high = weft_attribute_float(lower, "max", INFINITY);
+	for (i = 0; i < 2; i++) {
+		const struct weft_host_tensor *known = weft_input_maybe(lower, 1 + i);
+
+		if (!weft_has_input(lower, 1 + i))
+			continue;
+		if (!known || known->elements != 1)
+			return false;
+		*bound[i] = (float)weft_host_number(known, 0);
+	}
+	return true;
+}
+
+/* Integers, and bounds that are computed. */
+static int clip_by_operands(struct weft_lower *lower, struct weft_operand x)
+{
+	static const uint32_t function[2] = {WEFT_BINARY_MAX, WEFT_BINARY_MIN};
+	struct weft_expression e = {.lower = lower};
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct weft_operand bound;
+
+		if (!weft_has_input(lower, 1 + i))
+			continue;
+		bound = weft_expression_input(&e, 1 + i);
+		if (!e.error && weft_layout_elements(&bound.layout) != 1)
+			e.error = weft_node_fail(lower, EINVAL, "bound %u is no scalar", i);
+		x = weft_expression_binary(&e, function[i], x, weft_expression_reshape(&e, bound, 0, NULL));
+	}
+	return weft_expression_output(&e, 0, x);
 }
 
 int weft_lower_clip(struct weft_lower *lower)
@@ -205,13 +294,11 @@ int weft_lower_clip(struct weft_lower *lower)
 	struct weft_operand x, y;
 	int r = weft_input(lower, 0, &x);
 
-	if (!r)
-		r = clip_bound(lower, "min", 1, -INFINITY, &params.unary.alpha);
-	if (!r)
-		r = clip_bound(lower, "max", 2, INFINITY, &params.unary.beta);
-	if (!r && x.layout.type != WEFT_TYPE_F32)
-		r = weft_node_fail(lower, EOPNOTSUPP, "only float tensors are clipped");
-	return r ? r : weft_lower_unary(lower, &params, &x, true, &y);
+	if (r)
+		return r;
+	if (x.layout.type != WEFT_TYPE_F32 || !clip_bounds(lower, &params.unary.alpha, &params.unary.beta))
+		return clip_by_operands(lower, x);
+	return weft_lower_unary(lower, &params, &x, true, &y);
 }
 
 /* x op c and c op x with a constant number c as functions of x alone; false: there is none. */
@@ -405,6 +492,21 @@ int weft_lower_mod(struct weft_lower *lower)
 				 &b, true, &out);
 }
 
+int weft_lower_bit_shift(struct weft_lower *lower)
+{
+	bool left = weft_attribute_is(lower, "direction", "LEFT", false);
+	struct weft_operand a, b, out;
+	int r = weft_input(lower, 0, &a);
+
+	if (!r)
+		r = weft_input(lower, 1, &b);
+	if (!r && (!is_integer(a.layout.type) || (!left && !weft_attribute_is(lower, "direction", "RIGHT", false))))
+		r = weft_node_fail(lower, EINVAL, "no integers, or a direction that is neither LEFT nor RIGHT");
+	return r ? r
+		 : weft_lower_binary(lower, left ? WEFT_BINARY_SHIFT_LEFT : WEFT_BINARY_SHIFT_RIGHT, &a, &b, true,
+				     &out);
+}
+
 int weft_lower_mean(struct weft_lower *lower)
 {
 	union weft_params params = {
@@ -492,66 +594,4 @@ int weft_lower_identity(struct weft_lower *lower)
 	int r = weft_input(lower, 0, &x);
 
 	return r ? r : weft_output_is(lower, 0, x.id);
-}
-
-static int add_counter(struct weft_graph *graph)
-{
-	struct weft_layout layout = {.type = WEFT_TYPE_I64, .rank = 1, .dims = {2}};
-
-	if (graph->counter != WEFT_NO_ID)
-		return 0;
-	weft_layout_dense(&layout);
-	return weft_graph_add_value(graph, "weft.counter", WEFT_VALUE_STEP, &layout, &graph->counter);
-}
-
-int weft_lower_dropout(struct weft_lower *lower)
-{
-	float ratio = weft_attribute_float(lower, "ratio", 0.5f);
-	union weft_params params = {0};
-	struct weft_operand x, y;
-	struct weft_layout layout;
-	int r = weft_input(lower, 0, &x);
-
-	if (r)
-		return r;
-	if (weft_has_input(lower, 1)) {
-		const struct weft_host_tensor *known = weft_input_known(lower, 1);
-
-		if (!known || known->elements != 1)
-			return known ? weft_node_fail(lower, EINVAL, "the ratio is no scalar") : -EOPNOTSUPP;
-		ratio = (float)weft_host_number(known, 0);
-	}
-	if (!(ratio >= 0 && ratio < 1))
-		return weft_node_fail(lower, EINVAL, "the ratio is %g, it must be at least 0 and below 1",
-				      (double)ratio);
-	if (weft_has_output(lower, 1) && weft_output_is_used(lower, 1))
-		return weft_node_fail(lower, EOPNOTSUPP, "the mask as an output is not supported");
-	if (!lower->options->training || ratio == 0)
-		return weft_output_is(lower, 0, x.id);
-	r = add_counter(lower->graph);
-	if (r)
-		return r;
-	/* Each dropout draws from a key of its own; step and seed come in the counter. */
-	params.random.seed = 0x9e3779b97f4a7c15u * (uint64_t)++lower->dropouts;
-	params.random.keep = 1 - ratio;
-	layout = weft_layout_like(&x.layout, x.layout.type, x.layout.rank, x.layout.dims);
-	if (!weft_layout_same(&layout, &x.layout)) {
-		struct weft_operand copy;
-
-		r = weft_lower_copy(lower, &x, &layout, &copy);
-		x = copy;
-	}
-	if (!r)
-		r = weft_output(lower, 0, &layout, &y);
-	if (!r) {
-		weft_id at;
-
-		r = weft_build(lower->graph, lower->node_name, WEFT_OP_DROPOUT, &params, 2, 4,
-			       (struct weft_operand[]){x, weft_operand_of(lower->graph, lower->graph->counter), y,
-						       WEFT_ABSENT},
-			       &at);
-		if (!r)
-			weft_build_in_place(lower->graph, at, 2, 0);
-	}
-	return r;
 }

@@ -244,6 +244,33 @@ struct weft_operand weft_expression_gather(struct weft_expression *e, struct wef
 	return done(e, r, &operand[2]);
 }
 
+struct weft_operand weft_expression_take(struct weft_expression *e, struct weft_operand x, unsigned int axis,
+					 struct weft_operand indices)
+{
+	struct weft_operand operand[3] = {x, indices, WEFT_ABSENT}, y;
+	struct weft_layout layout = x.layout;
+	uint8_t order[WEFT_MAX_RANK];
+	unsigned int i, n = 1;
+	int r;
+
+	if (e->error)
+		return WEFT_ABSENT;
+	layout.dims[axis] = indices.layout.dims[0];
+	layout = weft_layout_like(&x.layout, layout.type, layout.rank, layout.dims);
+	r = weft_temporary(e->lower, &layout, &operand[2]);
+	y = operand[2];
+	/* The device gathers along the first dimension. */
+	order[0] = (uint8_t)axis;
+	for (i = 0; i < layout.rank; i++)
+		if (i != axis)
+			order[n++] = (uint8_t)i;
+	operand[0].layout = weft_layout_permuted(&x.layout, order);
+	operand[2].layout = weft_layout_permuted(&layout, order);
+	if (!r)
+		r = weft_build(e->lower->graph, e->lower->node_name, WEFT_OP_GATHER, NULL, 2, 3, operand, NULL);
+	return done(e, r, &y);
+}
+
 struct weft_operand weft_expression_copy(struct weft_expression *e, struct weft_operand x,
 					 const struct weft_layout *layout)
 {

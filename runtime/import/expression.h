@@ -59,6 +59,9 @@ struct weft_operand weft_expression_reduce(struct weft_expression *e, uint32_t f
 /** [R, D...] from table [V, D...] by indices [R]. */
 struct weft_operand weft_expression_gather(struct weft_expression *e, struct weft_operand table,
 					   struct weft_operand indices);
+/** The elements of @x at the places @indices [R] along dimension @axis. */
+struct weft_operand weft_expression_take(struct weft_expression *e, struct weft_operand x, unsigned int axis,
+					 struct weft_operand indices);
 /** A copy of @x in a value of its own with @layout's strides. */
 struct weft_operand weft_expression_copy(struct weft_expression *e, struct weft_operand x,
 					 const struct weft_layout *layout);

@@ -123,6 +123,12 @@ int weft_lower_unary(struct weft_lower *lower, const union weft_params *params, 
 		     bool final, struct weft_operand *out);
 /** Whether the value of input @index may take an epilogue: made by one whole operation, read by this node only. */
 bool weft_input_is_private(const struct weft_lower *lower, unsigned int index, weft_id *producer);
+/** A view of @whole from @start on with @dims. */
+int weft_lower_part(struct weft_lower *lower, const struct weft_operand *whole, const uint32_t start[],
+		    const uint32_t dims[], struct weft_operand *part);
+/** A new value of @dims with @x from @before on and the element @bits around it. */
+int weft_lower_enclose(struct weft_lower *lower, const struct weft_operand *x, const uint32_t before[],
+		       const uint32_t dims[], uint64_t bits, struct weft_operand *whole);
 /** Give the value the name of output 0, which it now is. */
 int weft_output_rename(struct weft_lower *lower, weft_id id);
 

@@ -146,9 +146,8 @@ int weft_lower_split(struct weft_lower *lower)
 	return r;
 }
 
-/* A view of @whole from @start with @dims. */
-static int part_of(struct weft_lower *lower, const struct weft_operand *whole, const uint32_t start[],
-		   const uint32_t dims[], struct weft_operand *part)
+int weft_lower_part(struct weft_lower *lower, const struct weft_operand *whole, const uint32_t start[],
+		    const uint32_t dims[], struct weft_operand *part)
 {
 	uint64_t offset = 0;
 	unsigned int i;
@@ -202,7 +201,7 @@ int weft_lower_concat(struct weft_lower *lower)
 			continue;
 		r = weft_input(lower, i, &x);
 		if (!r)
-			r = part_of(lower, &whole, start, x.layout.dims, &part);
+			r = weft_lower_part(lower, &whole, start, x.layout.dims, &part);
 		if (!r)
 			r = weft_build_elementwise(lower->graph, lower->node_name, WEFT_OP_COPY, NULL, 1, 2,
 						   (struct weft_operand[]){x, part}, NULL);
@@ -292,7 +291,7 @@ static int gather_known(struct weft_lower *lower, const struct weft_operand *x, 
 		return weft_node_fail(lower, EINVAL, "index %lld of %u", (long long)at, x->layout.dims[axis]);
 	start[axis] = (uint32_t)at;
 	layout.dims[axis] = 1;
-	r = part_of(lower, x, start, layout.dims, &part);
+	r = weft_lower_part(lower, x, start, layout.dims, &part);
 	for (i = 0; i < layout.rank; i++) {
 		if (i != axis)
 			dims[rank++] = layout.dims[i];
@@ -361,153 +360,4 @@ int weft_lower_gather(struct weft_lower *lower)
 	out.layout = shown;
 	return weft_build(lower->graph, lower->node_name, WEFT_OP_GATHER, NULL, 2, 3,
 			  (struct weft_operand[]){table, flat, out}, NULL);
-}
-
-/* Fill the part of @whole with @start and @dims with @bits. */
-static int fill_part(struct weft_lower *lower, const struct weft_operand *whole, const uint32_t start[],
-		     const uint32_t dims[], uint64_t bits)
-{
-	union weft_params params = {.fill = {.bits = bits}};
-	struct weft_operand part;
-	int r = part_of(lower, whole, start, dims, &part);
-
-	return r ? r : weft_build_elementwise(lower->graph, lower->node_name, WEFT_OP_FILL, &params, 0, 1, &part, NULL);
-}
-
-struct padding {
-	int64_t before[WEFT_MAX_RANK], after[WEFT_MAX_RANK];
-	uint64_t bits;
-};
-
-/*
- * The border in slabs that do not overlap: those of dimension d have the inner
- * extent in the dimensions before d and the whole extent in those after.
- */
-static int pad_border(struct weft_lower *lower, const struct weft_operand *whole, const struct padding *padding,
-		      const uint32_t inner[])
-{
-	uint32_t start[WEFT_MAX_RANK] = {0}, dims[WEFT_MAX_RANK];
-	unsigned int d;
-	int r = 0;
-
-	memcpy(dims, whole->layout.dims, sizeof(dims));
-	for (d = 0; d < whole->layout.rank && !r; d++) {
-		if (padding->before[d]) {
-			start[d] = 0;
-			dims[d] = (uint32_t)padding->before[d];
-			r = fill_part(lower, whole, start, dims, padding->bits);
-		}
-		if (padding->after[d] && !r) {
-			start[d] = whole->layout.dims[d] - (uint32_t)padding->after[d];
-			dims[d] = (uint32_t)padding->after[d];
-			r = fill_part(lower, whole, start, dims, padding->bits);
-		}
-		start[d] = (uint32_t)padding->before[d];
-		dims[d] = inner[d];
-	}
-	return r;
-}
-
-static int read_padding(struct weft_lower *lower, const struct weft_layout *in, struct padding *padding)
-{
-	int64_t pads[2 * WEFT_MAX_RANK], axes[WEFT_MAX_RANK];
-	unsigned int count, axis_count = 0, i, dim;
-	float value = weft_attribute_float(lower, "value", 0);
-	int r;
-
-	memset(padding, 0, sizeof(*padding));
-	if (weft_has_input(lower, 1))
-		r = weft_input_ints(lower, 1, 2 * WEFT_MAX_RANK, pads, &count);
-	else
-		r = weft_attribute_ints(lower, "pads", 2 * WEFT_MAX_RANK, pads, &count);
-	if (!r && weft_has_input(lower, 3))
-		r = weft_input_ints(lower, 3, WEFT_MAX_RANK, axes, &axis_count);
-	else
-		for (; axis_count < in->rank; axis_count++)
-			axes[axis_count] = axis_count;
-	if (r)
-		return r;
-	if (count != 2 * axis_count)
-		return weft_node_fail(lower, EINVAL, "%u pads for %u dimensions", count, axis_count);
-	for (i = 0; i < axis_count; i++) {
-		r = weft_axis(lower, axes[i], in->rank, &dim);
-		if (r)
-			return r;
-		if (pads[i] < -INT32_MAX || pads[i] > INT32_MAX || pads[i + axis_count] < -INT32_MAX ||
-		    pads[i + axis_count] > INT32_MAX)
-			return weft_node_fail(lower, EINVAL, "a pad is too large");
-		padding->before[dim] = pads[i];
-		padding->after[dim] = pads[i + axis_count];
-	}
-	if (in->type != WEFT_TYPE_F32)
-		value = 0;
-	if (weft_has_input(lower, 2)) {
-		const struct weft_host_tensor *known = weft_input_known(lower, 2);
-
-		if (!known || known->elements != 1)
-			return known ? weft_node_fail(lower, EINVAL, "the value is no scalar") : -EOPNOTSUPP;
-		if (in->type != WEFT_TYPE_F32) {
-			padding->bits = (uint64_t)weft_host_integer(known, 0);
-			return 0;
-		}
-		value = (float)weft_host_number(known, 0);
-	}
-	if (in->type == WEFT_TYPE_F32) {
-		uint32_t bits;
-
-		memcpy(&bits, &value, sizeof(bits));
-		padding->bits = bits;
-	}
-	return 0;
-}
-
-int weft_lower_pad(struct weft_lower *lower)
-{
-	uint32_t start[WEFT_MAX_RANK] = {0}, inner[WEFT_MAX_RANK];
-	struct weft_operand x, whole, part;
-	struct padding padding;
-	struct weft_layout layout;
-	bool nothing = true;
-	unsigned int i;
-	int r = weft_input(lower, 0, &x);
-
-	if (!r)
-		r = read_padding(lower, &x.layout, &padding);
-	if (r)
-		return r;
-	layout = x.layout;
-	for (i = 0; i < x.layout.rank; i++) {
-		int64_t extent = x.layout.dims[i], cut;
-
-		/* Negative pads cut off first. */
-		cut = padding.before[i] < 0 ? -padding.before[i] : 0;
-		start[i] = (uint32_t)cut;
-		extent -= cut + (padding.after[i] < 0 ? -padding.after[i] : 0);
-		padding.before[i] = padding.before[i] < 0 ? 0 : padding.before[i];
-		padding.after[i] = padding.after[i] < 0 ? 0 : padding.after[i];
-		if (extent < 1 || extent + padding.before[i] + padding.after[i] > INT32_MAX)
-			return weft_node_fail(lower, EOPNOTSUPP, "dimension %u cannot be padded so", i);
-		inner[i] = (uint32_t)extent;
-		layout.dims[i] = (uint32_t)(extent + padding.before[i] + padding.after[i]);
-		nothing &= !padding.before[i] && !padding.after[i];
-	}
-	r = part_of(lower, &x, start, inner, &part);
-	if (r)
-		return weft_fail_in(r, "%s", weft_node_where(lower));
-	if (nothing)
-		return weft_output_is(lower, 0, weft_layout_same(&part.layout, &x.layout) ? x.id : part.id);
-	if (!weft_attribute_is(lower, "mode", "constant", true))
-		return weft_node_fail(lower, EOPNOTSUPP, "of the modes only constant is supported");
-	layout = weft_layout_like(&x.layout, x.layout.type, x.layout.rank, layout.dims);
-	r = weft_output(lower, 0, &layout, &whole);
-	if (!r)
-		r = pad_border(lower, &whole, &padding, inner);
-	for (i = 0; i < x.layout.rank; i++)
-		start[i] = (uint32_t)padding.before[i];
-	x = part;
-	if (!r)
-		r = part_of(lower, &whole, start, inner, &part);
-	return r ? r
-		 : weft_build_elementwise(lower->graph, lower->node_name, WEFT_OP_COPY, NULL, 1, 2,
-					  (struct weft_operand[]){x, part}, NULL);
 }

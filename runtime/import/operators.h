@@ -12,12 +12,12 @@ int weft_lower_clip(struct weft_lower *lower);
 int weft_lower_gelu(struct weft_lower *lower);
 int weft_lower_is_inf(struct weft_lower *lower);
 int weft_lower_mod(struct weft_lower *lower);
+int weft_lower_bit_shift(struct weft_lower *lower);
 int weft_lower_mean(struct weft_lower *lower);
 int weft_lower_where(struct weft_lower *lower);
 int weft_lower_cast(struct weft_lower *lower);
 int weft_lower_cast_operand(struct weft_lower *lower, uint8_t type, struct weft_operand *operand);
 int weft_lower_identity(struct weft_lower *lower);
-int weft_lower_dropout(struct weft_lower *lower);
 
 int weft_lower_reshape_operator(struct weft_lower *lower);
 int weft_lower_transpose(struct weft_lower *lower);
@@ -57,6 +57,12 @@ int weft_lower_scatter_elements(struct weft_lower *lower);
 int weft_lower_scatter_nd(struct weft_lower *lower);
 int weft_lower_reverse_sequence(struct weft_lower *lower);
 int weft_lower_top_k(struct weft_lower *lower);
+
+int weft_lower_dropout(struct weft_lower *lower);
+int weft_lower_random(struct weft_lower *lower);
+int weft_lower_bernoulli(struct weft_lower *lower);
+int weft_lower_resize(struct weft_lower *lower);
+int weft_lower_max_unpool(struct weft_lower *lower);
 
 int weft_lower_trilu(struct weft_lower *lower);
 int weft_lower_one_hot(struct weft_lower *lower);

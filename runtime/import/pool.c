@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "import/expression.h"
 #include "import/operators.h"
 #include "import/window.h"
 #include "weft/error.h"
@@ -34,33 +35,71 @@ static int read_pool(struct weft_lower *lower, struct weft_operand *x, struct we
 	return r;
 }
 
-int weft_lower_max_pool(struct weft_lower *lower)
+/* Bytes are exact in float. */
+static int max_pool_of_bytes(struct weft_lower *lower)
 {
-	struct weft_operand x, y, operand[3] = {WEFT_ABSENT, WEFT_ABSENT, WEFT_ABSENT};
+	struct weft_expression e = {.lower = lower};
+	struct weft_operand bytes = weft_expression_input(&e, 0), x, y = WEFT_ABSENT;
 	struct weft_window window;
 	struct weft_layout layout;
 	union weft_params params;
-	int r = read_pool(lower, &x, &window, &layout);
 
-	if (r)
-		return r;
 	if (weft_has_output(lower, 1) && weft_output_is_used(lower, 1))
-		return weft_node_fail(lower, EOPNOTSUPP, "indices as an output are not supported");
-	r = weft_output(lower, 0, &layout, &y);
+		return weft_node_fail(lower, EOPNOTSUPP, "indices of a pool of bytes are not supported");
+	x = weft_expression_cast(&e, WEFT_TYPE_F32, bytes);
+	layout = x.layout;
+	if (!e.error && layout.rank > 1 && layout.strides[1] != 1) {
+		weft_layout_channels_last(&layout);
+		x = weft_expression_copy(&e, x, &layout);
+	}
+	if (!e.error)
+		e.error = weft_window_read(lower, &x.layout, NULL, &window);
+	if (!e.error)
+		e.error = weft_window_forward(lower, &window, weft_attribute_int(lower, "ceil_mode", 0) != 0);
+	if (e.error)
+		return e.error;
+	layout = weft_window_result(&x.layout, x.layout.dims[1], &window);
+	set_params(&window, &params);
+	e.error = weft_temporary(lower, &layout, &y);
+	if (!e.error)
+		e.error = weft_build(lower->graph, lower->node_name, WEFT_OP_MAXPOOL_FWD, &params, 1, 3,
+				     (struct weft_operand[]){weft_window_show(&x), weft_window_show(&y), WEFT_ABSENT},
+				     NULL);
+	return weft_expression_output(&e, 0, weft_expression_cast(&e, bytes.layout.type, y));
+}
+
+int weft_lower_max_pool(struct weft_lower *lower)
+{
+	bool places = weft_has_output(lower, 1) && weft_output_is_used(lower, 1);
+	struct weft_operand x, y, tap, operand[3] = {WEFT_ABSENT, WEFT_ABSENT, WEFT_ABSENT};
+	struct weft_window window;
+	struct weft_layout layout;
+	union weft_params params;
+	int r = weft_input_shape(lower, 0, &layout);
+
+	if (!r && (layout.type == WEFT_TYPE_I8 || layout.type == WEFT_TYPE_U8))
+		return max_pool_of_bytes(lower);
+	if (!r)
+		r = read_pool(lower, &x, &window, &layout);
+	if (!r)
+		r = weft_output(lower, 0, &layout, &y);
 	if (r)
 		return r;
 	operand[0] = weft_window_show(&x);
 	operand[1] = weft_window_show(&y);
-	if (lower->options->training) {
+	if (lower->options->training || places) {
 		/* Where the maximum was is all that the gradient needs to know. */
 		if (window.kernel[0] * window.kernel[1] > 256)
-			return weft_node_fail(lower, EOPNOTSUPP, "windows of more than 256 elements cannot be trained");
+			return weft_node_fail(lower, EOPNOTSUPP,
+					      "windows of more than 256 elements have neither gradient nor indices");
 		layout.type = WEFT_TYPE_U8;
-		r = weft_temporary(lower, &layout, &operand[2]);
-		operand[2] = weft_window_show(&operand[2]);
+		r = weft_temporary(lower, &layout, &tap);
+		operand[2] = weft_window_show(&tap);
 	}
 	set_params(&window, &params);
-	return r ? r : weft_build(lower->graph, lower->node_name, WEFT_OP_MAXPOOL_FWD, &params, 1, 3, operand, NULL);
+	if (!r)
+		r = weft_build(lower->graph, lower->node_name, WEFT_OP_MAXPOOL_FWD, &params, 1, 3, operand, NULL);
+	return r || !places ? r : weft_lower_pool_places(lower, &tap, &window);
 }
 
 int weft_lower_average_pool(struct weft_lower *lower)

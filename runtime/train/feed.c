@@ -7,6 +7,24 @@
 
 #include "graph/graph.h"
 #include "weft/error.h"
+#include "weft/train.h"
+
+int weft_dataset_options_for(const struct weft_model *model, struct weft_dataset_options *options)
+{
+	struct weft_model_info info;
+	int result = weft_model_info(model, &info);
+
+	if (result || info.input_rank != 4)
+		return result;
+	if (info.input_dims[1] > 0 && info.input_dims[1] <= UINT32_MAX)
+		options->channels = (uint32_t)info.input_dims[1];
+	if (info.input_dims[2] > 0 && info.input_dims[2] <= UINT32_MAX && info.input_dims[3] > 0 &&
+	    info.input_dims[3] <= UINT32_MAX) {
+		options->height = (uint32_t)info.input_dims[2];
+		options->width = (uint32_t)info.input_dims[3];
+	}
+	return 0;
+}
 
 /* Does the value take images as the data set has them, and in which order of memory? */
 static int match_images(struct weft_feed *feed, const struct weft_value *value, const struct weft_dataset_info *info)
@@ -146,8 +164,8 @@ static int fill_targets(struct weft_feed *feed)
 
 int weft_feed_fill(struct weft_feed *feed)
 {
-	int result = weft_dataset_read(feed->dataset, feed->index, feed->batch, feed->channels_last, feed->images,
-				       feed->labels);
+	int result = weft_dataset_read_augmented(feed->dataset, feed->augmentation, feed->index, feed->batch,
+						 feed->channels_last, feed->images, feed->labels);
 
 	return result || !feed->target ? result : fill_targets(feed);
 }

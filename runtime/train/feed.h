@@ -11,7 +11,8 @@ struct weft_feed {
 	struct weft_dataset *dataset;
 	uint32_t batch;
 	bool channels_last;
-	float *images;	 /* the session's staging memory */
+	const struct weft_augmentation *augmentation; /* NULL: none; the caller's */
+	float *images;				      /* the session's staging memory */
 	int32_t *labels; /* the session's, or own_labels where the graph has no label input */
 	int32_t *own_labels;
 	const struct weft_value *target; /* a loss with numbers as targets: the value, else NULL */

@@ -24,6 +24,18 @@ static void write_patterns(FILE *file, const char *name, const char *const *patt
 	putc('\n', file);
 }
 
+static void write_data(FILE *file, const struct weft_train_options *options)
+{
+	const struct weft_dataset_options *dataset = &options->dataset;
+
+	fprintf(file, "augmentation=%s crop:%u\n", options->augmentation.flip ? "flip" : "no flip",
+		options->augmentation.crop);
+	fputs("normalisation=", file);
+	for (uint32_t i = 0; i < dataset->normalisations && i < 4; i++)
+		fprintf(file, "%s%.9g/%.9g", i ? " " : "", (double)dataset->mean[i], (double)dataset->deviation[i]);
+	putc('\n', file);
+}
+
 static void write_schedule(FILE *file, const struct weft_train_options *options)
 {
 	const struct weft_schedule *schedule = &options->schedule;
@@ -66,6 +78,7 @@ static void write_options(FILE *file, const struct weft_train_options *options)
 	fprintf(file, "weight decay=%.9g\n", (double)hyper[WEFT_HYPER_WEIGHT_DECAY]);
 	fprintf(file, "gradient scale=%.9g\n", (double)hyper[WEFT_HYPER_GRADIENT_SCALE]);
 	fprintf(file, "seed=%" PRIu64 "\n", options->session.seed);
+	write_data(file, options);
 	write_schedule(file, options);
 	write_tuning(file, &options->tuning);
 	fprintf(file, "evaluation every=%u\n", options->evaluate_every);

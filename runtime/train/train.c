@@ -220,10 +220,13 @@ static int start(struct run *run)
 	const struct weft_train_options *options = run->options;
 	struct weft_dataset_info info;
 	char path[600];
-	int result = weft_dataset_open(options->data, WEFT_SPLIT_TRAIN, &run->train);
+	struct weft_dataset_options dataset = options->dataset;
+	int result = weft_dataset_options_for(run->model, &dataset);
 
 	if (!result)
-		result = weft_dataset_open(options->data, WEFT_SPLIT_TEST, &run->test);
+		result = weft_dataset_open_with(options->data, WEFT_SPLIT_TRAIN, &dataset, &run->train);
+	if (!result)
+		result = weft_dataset_open_with(options->data, WEFT_SPLIT_TEST, &dataset, &run->test);
 	if (result)
 		return result;
 	weft_dataset_info(run->train, &info);
@@ -289,12 +292,16 @@ static int step(struct run *run)
 	/* The second step: caches are warm then. */
 	uint64_t left = (uint64_t)options->epochs * run->epoch_steps - run->progress.step;
 	bool traced = options->observer.traced && run->progress.run_steps == (run->progress.run_steps + left > 1);
+	struct weft_augmentation augmentation = options->augmentation;
 	uint64_t first = run->state.epoch_step * options->batch;
 	float loss, norm = NAN;
 	int result;
 
 	for (uint32_t i = 0; i < options->batch; i++)
 		run->feed.index[i] = weft_shuffle_at(&shuffle, first + i);
+	augmentation.seed = options->session.seed;
+	augmentation.epoch = run->state.epoch;
+	run->feed.augmentation = augmentation.flip || augmentation.crop ? &augmentation : NULL;
 	result = weft_feed_fill(&run->feed);
 	if (!result)
 		result = set_rate(run);

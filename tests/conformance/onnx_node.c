@@ -196,14 +196,11 @@ static bool run_set(const char *model, const char *set)
 	struct run_graph *run;
 	bool good;
 
-	if (import(model, input, inputs, bound, &graph)) {
+	while (import(model, input, inputs, bound, &graph)) {
 		printf("%s", weft_error());
-		bound = 1;
-		if (!inputs || import(model, input, inputs, bound, &graph)) {
-			bound = 0;
-			if (!inputs || import(model, input, inputs, bound, &graph))
-				return false;
-		}
+		if (!bound || !inputs)
+			return false;
+		bound = bound > 1 ? 1 : 0;
 		printf("; with constant inputs: ");
 	}
 	good = outputs && outputs == graph->model_outputs && bound >= graph->inputs;

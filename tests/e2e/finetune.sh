@@ -73,6 +73,7 @@ tail -c +9 "$work/whole/adapter.safetensors" | head -c "$(od -An -tu8 -N8 "$work
 	fail "adapter.safetensors does not say what it holds"
 "$WEFT" infer "$work/whole/model.onnx" --data generate:28x28x1,count=320 --json >"$work/infer.json"
 expect "adapters: loss of the merged model" "$(key test_loss "$work/infer.json")" == "$(key test_loss "$work/whole.json")"
+same "augmentation, other normalisation" "$@" --augment flip,crop:3 --normalize 0.3/0.4
 same "early stopping" "$@" --lr 0.02 --eval-every 2 --patience 2 --epochs 4
 expect "early stopping: steps" "$(key steps "$work/whole.json")" "<" 80
 expect "early stopping: the best" "$(key best_step "$work/whole.json")" "<" "$(key steps "$work/whole.json")"
@@ -95,5 +96,8 @@ wrong "an adapter of rank 0" 2 "$@" --lora 0
 wrong "smoothing of another loss" 1 "$@" --loss mse --label-smoothing 0.1
 wrong "more steps for an update than there are" 1 "$@" --accumulate 21
 wrong "an unknown schedule" 2 "$@" --lr-schedule linear
+wrong "an unknown augmentation" 2 "$@" --augment rotate
+wrong "a deviation of nothing" 1 "$@" --normalize 0.5/0
+wrong "another augmentation than the checkpoint's" 1 "$@" --out "$work/parts" --resume --augment flip
 wrong "an unknown loss" 2 "$@" --loss hinge
 wrong "another clipping than the checkpoint's" 1 "$@" --out "$work/parts" --resume --clip-norm 1

@@ -9,6 +9,7 @@
 #include <cjson/cJSON.h>
 
 #include "command.h"
+#include "data_options.h"
 #include "graph/graph.h"
 #include "input_file.h"
 #include "sizes.h"
@@ -22,6 +23,7 @@ struct infer_arguments {
 	struct budget_options budget;
 	const char *model, *data, *input;
 	uint32_t batch;
+	struct weft_dataset_options dataset;
 	enum weft_loss loss;
 	bool json;
 };
@@ -62,6 +64,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->budget;
+		state->child_inputs[1] = &arguments->dataset;
 		return 0;
 	case ARGP_KEY_END:
 		if (!arguments->model)
@@ -74,7 +77,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {{&budget_argp, 0, "Device and budgets:", 10}, {0}};
+static const struct argp_child children[] = {
+	{&budget_argp, 0, "Device and budgets:", 10}, {&data_argp, 0, "Data:", 8}, {0}};
 static const struct argp argp = {
 	options,
 	parse,
@@ -104,8 +108,11 @@ static int infer_data(const struct infer_arguments *arguments, struct accel_devi
 	struct weft_evaluation evaluation;
 	struct weft_dataset *dataset;
 	char text[32], size[24];
-	int result = weft_dataset_open(arguments->data, WEFT_SPLIT_TEST, &dataset);
+	struct weft_dataset_options options = arguments->dataset;
+	int result = weft_dataset_options_for(model, &options);
 
+	if (!result)
+		result = weft_dataset_open_with(arguments->data, WEFT_SPLIT_TEST, &options, &dataset);
 	if (result)
 		return result;
 	result = weft_evaluate(device, model, &arguments->budget.session, dataset, &how, &evaluation, refusal);

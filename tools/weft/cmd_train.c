@@ -11,6 +11,7 @@
 #include <cjson/cJSON.h>
 
 #include "command.h"
+#include "data_options.h"
 #include "plan/plan.h"
 #include "progress.h"
 #include "sizes.h"
@@ -35,6 +36,7 @@ enum {
 	KEY_LR_SCHEDULE,
 	KEY_WARMUP,
 	KEY_TRAIN,
+	KEY_AUGMENT,
 	KEY_RESUME,
 	KEY_TIMELINE,
 	KEY_JSON,
@@ -53,9 +55,12 @@ struct train_arguments {
 
 static const struct argp_option options[] = {
 	{"data", KEY_DATA, "DIR", 0,
-	 "Labelled images: a directory with IDX (MNIST), CIFAR binary or NPY files, or generate:28x28x1, "
+	 "Labelled images: a directory with IDX (MNIST), CIFAR binary or NPY files, or with pictures in "
+	 "train/CLASS and test/CLASS; or generate:28x28x1, "
 	 "generate:32x32x3",
 	 1},
+	{"augment", KEY_AUGMENT, "WHAT", 0,
+	 "flip (left to right, every other image), crop:N (shifted by up to N pixels), or flip,crop:N", 1},
 	{"epochs", KEY_EPOCHS, "N", 0, "Passes over the training set (default: 5)", 1},
 	{"batch", KEY_BATCH, "N", 0, "Examples per step (default: 64)", 1},
 	{"optim", KEY_OPTIM, "NAME", 0, "sgd, adam or adamw (default: adam)", 1},
@@ -137,6 +142,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_DATA:
 		train->data = arg;
 		return 0;
+	case KEY_AUGMENT:
+		data_augmentation(state, arg, &train->augmentation);
+		return 0;
 	case KEY_EPOCHS:
 		train->epochs = (uint32_t)argument_whole(state, "--epochs", arg, 1, 1000000);
 		return 0;
@@ -199,6 +207,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->budget;
 		state->child_inputs[1] = &arguments->tuning;
+		state->child_inputs[2] = &train->dataset;
 		return 0;
 	case ARGP_KEY_END:
 		check_arguments(state, arguments);
@@ -208,8 +217,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{&budget_argp, 0, "Device and budgets:", 10}, {&tuning_argp, 0, "What is trained:", 9}, {0}};
+static const struct argp_child children[] = {{&budget_argp, 0, "Device and budgets:", 10},
+					     {&tuning_argp, 0, "What is trained:", 9},
+					     {&data_argp, 0, "Data:", 8},
+					     {0}};
 static const struct argp argp = {
 	options,
 	parse,

@@ -27,6 +27,8 @@ enum weft_split { WEFT_SPLIT_TRAIN, WEFT_SPLIT_TEST };
  *	a directory with CIFAR-10 or CIFAR-100 binary files (data_batch_1.bin ...,
  *	test_batch.bin; train.bin, test.bin), or the parent of the folder that the
  *	archive unpacks to;
+ *	a directory with folders train/CLASS of .png, .jpg or .jpeg, and test/ or val/;
+ *	the middle of each picture is brought to the size asked for;
  *	a directory with train-images.npy [N, C, H, W] or [N, H, W],
  *	train-labels.npy [N], test-...; numbers that are not finite are refused;
  *	"generate:28x28x1" or "generate:32x32x3", optionally with
@@ -38,6 +40,17 @@ enum weft_split { WEFT_SPLIT_TRAIN, WEFT_SPLIT_TEST };
 int weft_dataset_open(const char *where, enum weft_split split, struct weft_dataset **dataset);
 void weft_dataset_close(struct weft_dataset *dataset);
 
+/** How to open a data set; all zero: as weft_dataset_open() does. */
+struct weft_dataset_options {
+	/* Pictures in folders are brought to this size; 0: three channels, as large as the first one is. */
+	uint32_t channels, height, width;
+	/* Images of bytes: (x / 255 - mean) / deviation with these, one per channel or one for all; 0: the set's own. */
+	uint32_t normalisations;
+	float mean[4], deviation[4];
+};
+int weft_dataset_open_with(const char *where, enum weft_split split, const struct weft_dataset_options *options,
+			   struct weft_dataset **dataset);
+
 struct weft_dataset_info {
 	char name[64];
 	uint64_t examples;
@@ -46,7 +59,7 @@ struct weft_dataset_info {
 	/*
 	 * Per channel, applied when reading bytes: (x / 255 - mean) / deviation.
 	 * IDX: MNIST's 0.1307, 0.3081.  CIFAR: of each set's training images.
-	 * Generated: 0.5, 0.25.  NPY: 0, 1, and floating point is taken as it is.
+	 * Pictures: of ImageNet (grey: 0.5, 0.25).  Generated: 0.5, 0.25.  NPY: 0, 1, and floating point is taken as it is.
 	 */
 	float mean[4], deviation[4];
 };
@@ -58,6 +71,17 @@ int weft_dataset_info(const struct weft_dataset *dataset, struct weft_dataset_in
  */
 int weft_dataset_read(struct weft_dataset *dataset, const uint64_t *index, uint32_t count, bool channels_last,
 		      float *images, int32_t *labels);
+
+/** Random changes of training images: which ones depends on seed, epoch and example only. */
+struct weft_augmentation {
+	bool flip;     /* left to right, every other image */
+	uint32_t crop; /* shifted by up to this many rows and columns; what is then missing is 0 before it is normalised */
+	uint64_t seed, epoch;
+};
+/** As weft_dataset_read(), with @augmentation (NULL: none). */
+int weft_dataset_read_augmented(struct weft_dataset *dataset, const struct weft_augmentation *augmentation,
+				const uint64_t *index, uint32_t count, bool channels_last, float *images,
+				int32_t *labels);
 
 /** The order of examples in epoch @epoch: a permutation of [0, examples) that depends on the seed and the epoch only.
  */

@@ -60,6 +60,8 @@ struct weft_schedule {
 
 struct weft_train_options {
 	const char *data; /* as weft_dataset_open() takes it */
+	struct weft_dataset_options dataset;   /* the size of pictures is the model's */
+	struct weft_augmentation augmentation; /* of training examples; its seed and epoch are set by training */
 	uint32_t epochs, batch;
 	enum weft_optimizer optimizer;
 	enum weft_loss loss;
@@ -105,6 +107,9 @@ struct weft_train_result {
  */
 int weft_train(struct accel_device *device, const struct weft_model *model, const struct weft_train_options *options,
 	       struct weft_train_result *result);
+
+/** Fill in what @model says about its data: the size of pictures. */
+int weft_dataset_options_for(const struct weft_model *model, struct weft_dataset_options *options);
 
 struct weft_evaluation {
 	/*

@@ -132,15 +132,26 @@ static void fwd_element(const struct conv *cv, uint32_t n, uint32_t oh, uint32_t
 	*out = finish(cv, chain.total, oc);
 }
 
-static bool winograd_applies(const struct conv *cv, uint32_t channels, uint32_t width)
+static bool winograd_kernel(const struct conv *cv)
 {
 	const union weft_params *p = cv->params;
 	bool plain = p->conv.groups == 1;
 
 	for (unsigned int i = 0; i < 2; i++)
 		plain = plain && cv->wt->dims[i] == 3 && p->conv.stride[i] == 1 && p->conv.dilation[i] == 1;
-	return plain && channels >= WEFT_WINOGRAD_LEAST_CHANNELS && channels <= WEFT_WINOGRAD_MOST_CHANNELS &&
-	       width >= WEFT_WINOGRAD_LEAST_WIDTH;
+	return plain;
+}
+
+static bool winograd_weight_applies(const struct conv *cv)
+{
+	return winograd_kernel(cv) && cv->cg >= WEFT_WINOGRAD_LEAST_CHANNELS &&
+	       cv->og >= WEFT_WINOGRAD_LEAST_CHANNELS && cv->yt->dims[2] >= WEFT_WINOGRAD_WEIGHT_LEAST_WIDTH;
+}
+
+static bool winograd_applies(const struct conv *cv, uint32_t channels, uint32_t width)
+{
+	return winograd_kernel(cv) && channels >= WEFT_WINOGRAD_LEAST_CHANNELS &&
+	       channels <= WEFT_WINOGRAD_MOST_CHANNELS && width >= WEFT_WINOGRAD_LEAST_WIDTH;
 }
 
 /* One step of the Winograd form, on elements @step apart. */
@@ -310,6 +321,96 @@ static void bwd_weight_block(const struct conv *cv, struct chain *chain, uint32_
 	end_block(chain);
 }
 
+static void winograd_gradient(float *to, const float *y, unsigned int step)
+{
+	to[0] = y[0];
+	to[step] = y[0] + y[step];
+	to[2 * step] = y[0] - y[step];
+	to[3 * step] = y[step];
+}
+
+/* One step from four products to three weights. */
+static float winograd_sum(const float m[4], unsigned int which)
+{
+	if (which == 1)
+		return (m[1] - m[2]) / 2;
+	return which ? (m[1] + m[2]) / 2 - m[3] : m[0] + (m[1] + m[2]) / 2;
+}
+
+/* The transformed tiles at (@row, @column) of DY, and X's. */
+static void winograd_tile(const struct conv *cv, uint32_t n, uint32_t row, uint32_t column, uint32_t c, uint32_t oc,
+			  float v[16], float e[16])
+{
+	float d[16], y[16] = {0};
+
+	for (unsigned int i = 0; i < 4; i++) {
+		for (unsigned int j = 0; j < 4; j++) {
+			int64_t h = (int64_t)row + i - cv->params->conv.pad[0];
+			int64_t w = (int64_t)column + j - cv->params->conv.pad[1];
+			bool inside = h >= 0 && h < cv->xt->dims[1] && w >= 0 && w < cv->xt->dims[2];
+
+			d[i * 4 + j] = inside ? *at(cv->x, cv->xt, n, h, w, c) : 0;
+			if (i < 2 && j < 2 && row + i < cv->yt->dims[1] && column + j < cv->yt->dims[2])
+				y[i * 4 + j] = *at(cv->y, cv->yt, n, row + i, column + j, oc);
+		}
+	}
+	winograd_both(winograd_input, v, d, 4);
+	winograd_both(winograd_gradient, e, y, 2);
+}
+
+/* Adds the sum of the block of tiles [@begin, @end) to the nine totals. */
+static void winograd_block(const struct conv *cv, uint32_t n, const uint32_t begin[2], const uint32_t end[2],
+			   uint32_t c, uint32_t oc, float total[9])
+{
+	float m[16] = {0};
+
+	for (uint32_t i = begin[0]; i < end[0]; i++) {
+		for (uint32_t j = begin[1]; j < end[1]; j++) {
+			float v[16], e[16];
+
+			winograd_tile(cv, n, i * 2, j * 2, c, oc, v, e);
+			for (unsigned int k = 0; k < 16; k++)
+				m[k] = fmaf(v[k], e[k], m[k]);
+		}
+	}
+	for (unsigned int k = 0; k < 16; k++)
+		m[k] = 0 + m[k];
+	for (unsigned int tap = 0; tap < 9; tap++) {
+		float half[4];
+
+		for (unsigned int i = 0; i < 4; i++)
+			half[i] = winograd_sum(m + i * 4, tap % 3);
+		total[tap] += winograd_sum(half, tap / 3);
+	}
+}
+
+static void winograd_weight_column(const struct conv *cv, uint32_t c, uint32_t oc)
+{
+	const uint32_t tiles[2] = {(cv->yt->dims[1] + 1) / 2, (cv->yt->dims[2] + 1) / 2};
+	const uint32_t most = WEFT_SUM_WINOGRAD_WEIGHT;
+	const uint32_t block[2] = {tiles[1] <= most ? most / tiles[1] : 1, tiles[1] <= most ? tiles[1] : most};
+	float total[9], *out[9];
+
+	for (unsigned int tap = 0; tap < 9; tap++) {
+		out[tap] = at(cv->w, cv->wt, tap / 3, tap % 3, c, oc);
+		total[tap] = cv->params->conv.flags & WEFT_F_ACCUMULATE ? *out[tap] : 0;
+	}
+	for (uint32_t n = 0; n < cv->yt->dims[0]; n++) {
+		for (uint32_t i = 0; i < tiles[0]; i += block[0]) {
+			for (uint32_t j = 0; j < tiles[1]; j += block[1]) {
+				const uint32_t end[2] = {
+					i + block[0] < tiles[0] ? i + block[0] : tiles[0],
+					j + block[1] < tiles[1] ? j + block[1] : tiles[1],
+				};
+
+				winograd_block(cv, n, (const uint32_t[]){i, j}, end, c, oc, total);
+			}
+		}
+	}
+	for (unsigned int tap = 0; tap < 9; tap++)
+		*out[tap] = total[tap];
+}
+
 static void bwd_weight_column(const struct conv *cv, uint32_t index)
 {
 	uint32_t oh = cv->yt->dims[1], ow = cv->yt->dims[2], oc = index % cv->yt->dims[3], c = index / cv->yt->dims[3];
@@ -383,5 +484,8 @@ void reference_conv_bwd_weight(const union weft_params *params, struct operand o
 	struct conv cv = conv_new(params, operand, (unsigned int[]){0, 2, 1});
 
 	for (uint32_t i = 0; i < cv.cg * cv.yt->dims[3]; i++)
-		bwd_weight_column(&cv, i);
+		if (winograd_weight_applies(&cv))
+			winograd_weight_column(&cv, i / cv.yt->dims[3], i % cv.yt->dims[3]);
+		else
+			bwd_weight_column(&cv, i);
 }

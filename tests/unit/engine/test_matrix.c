@@ -237,6 +237,8 @@ static const struct conv_shape conv_shapes[] = {
 	{1, 8, 10, 40, 50, 1, {3, 3}, {1, 1}, {1, 1}, {0, 0}, {0, 0}},
 	{3, 5, 6, 36, 34, 1, {3, 3}, {1, 1}, {1, 1}, {0, 3}, {2, 1}},
 	{1, 31, 40, 32, 33, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+	{2, 5, 9, 70, 67, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+	{1, 3, 300, 32, 36, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
 	{1, 2, 7, 600, 33, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
 	/* Padding on one side, wider than the kernel reaches, dilation that leaves the image. */
 	{2, 6, 5, 4, 3, 1, {2, 4}, {1, 1}, {1, 1}, {0, 3}, {1, 0}},
@@ -438,6 +440,35 @@ static struct request plain_conv(uint64_t *state, enum weft_op op)
 	return r;
 }
 
+/* The weight gradient in Winograd form. */
+static void test_split_winograd_weight(void **unused)
+{
+	static const struct {
+		int dims[4];
+		uint32_t cut;
+		int accumulate;
+	} splits[] = {
+		{{0, 0, -1, -1}, 1, 1},
+		{{-1, 3, 3, -1}, 33, 0},
+		{{3, -1, 2, -1}, 35, 0},
+	};
+	const uint32_t x[4] = {3, 5, 12, 68}, w[4] = {3, 3, 68, 72}, y[4] = {3, 5, 12, 72};
+	uint64_t state = 6;
+
+	(void)unused;
+	for (unsigned int i = 0; i < sizeof(splits) / sizeof(splits[0]); i++) {
+		struct request r = {.op = WEFT_OP_CONV_BWD_WEIGHT, .operands = 3, .output = 2};
+
+		r.params.conv.groups = 1;
+		for (unsigned int k = 0; k < 2; k++)
+			r.params.conv.stride[k] = r.params.conv.dilation[k] = r.params.conv.pad[k] = 1;
+		r.operand[0] = operand_new(&state, 4, x, NULL, 0);
+		r.operand[1] = operand_new(&state, 4, y, NULL, 0);
+		r.operand[2] = operand_new(&state, 4, w, NULL, 0);
+		check_split(&r, splits[i].dims, splits[i].cut, splits[i].accumulate);
+	}
+}
+
 static void test_split_conv(void **unused)
 {
 	static const struct {
@@ -501,6 +532,7 @@ int main(void)
 		{"test_conv_bwd_weight", test_conv, NULL, NULL, (void *)&ops[2]},
 		cmocka_unit_test(test_split_matmul),
 		cmocka_unit_test(test_split_conv),
+		cmocka_unit_test(test_split_winograd_weight),
 		cmocka_unit_test(test_long_sum),
 	};
 

@@ -19,6 +19,7 @@
 struct conv {
 	enum weft_op op;
 	union weft_params params;
+	unsigned int operands;
 	/* In the command's slots; x, w and y are those with the roles of the forward pass. */
 	struct tensor operand[4];
 	struct tensor *x, *w, *y, *output;
@@ -32,35 +33,37 @@ static struct tensor random_dense(uint64_t *state, const uint32_t dims[4])
 static struct conv conv_new(uint64_t *state, enum weft_op op, const uint32_t x[4], uint32_t outputs, uint32_t pad)
 {
 	const uint32_t w[4] = {3, 3, x[3], outputs}, y[4] = {x[0], x[1] + 2 * pad - 2, x[2] + 2 * pad - 2, outputs};
-	bool data = op == WEFT_OP_CONV_BWD_DATA;
-	struct conv c = {.op = op};
+	const uint32_t *const dims[][4] = {{x, w, NULL, y}, {y, w, NULL, x}, {x, y, w}};
+	struct conv c = {.op = op, .operands = op == WEFT_OP_CONV_BWD_WEIGHT ? 3 : 4};
 
 	c.params.conv.groups = 1;
 	for (unsigned int i = 0; i < 2; i++) {
 		c.params.conv.stride[i] = c.params.conv.dilation[i] = 1;
 		c.params.conv.pad[i] = pad;
 	}
-	c.operand[0] = random_dense(state, data ? y : x);
-	c.operand[1] = random_dense(state, w);
-	c.operand[2] = tensor_absent();
-	c.operand[3] = random_dense(state, data ? x : y);
+	for (unsigned int i = 0; i < c.operands; i++) {
+		const uint32_t *d = dims[op - WEFT_OP_CONV_FWD][i];
+
+		c.operand[i] = d ? random_dense(state, d) : tensor_absent();
+	}
 	return c;
 }
 
 /* Roles point into the struct, so they are given once it has its place. */
 static void assign(struct conv *c)
 {
-	bool data = c->op == WEFT_OP_CONV_BWD_DATA;
+	static const unsigned int slots[][3] = {{0, 1, 3}, {3, 1, 0}, {0, 2, 1}};
+	const unsigned int *slot = slots[c->op - WEFT_OP_CONV_FWD];
 
-	c->x = &c->operand[data ? 3 : 0];
-	c->w = &c->operand[1];
-	c->y = &c->operand[data ? 0 : 3];
-	c->output = &c->operand[3];
+	c->x = &c->operand[slot[0]];
+	c->w = &c->operand[slot[1]];
+	c->y = &c->operand[slot[2]];
+	c->output = &c->operand[c->operands - 1];
 }
 
 static void conv_free(struct conv *c)
 {
-	for (unsigned int i = 0; i < 4; i++)
+	for (unsigned int i = 0; i < c->operands; i++)
 		tensor_free(&c->operand[i]);
 }
 
@@ -68,7 +71,7 @@ static void run(struct weft_engine_unit *unit, const struct conv *c)
 {
 	struct weft_fault_record fault;
 
-	assert_int_equal(op_run(unit, c->op, &c->params, 4, c->operand, &fault), WEFT_FAULT_NONE);
+	assert_int_equal(op_run(unit, c->op, &c->params, c->operands, c->operand, &fault), WEFT_FAULT_NONE);
 }
 
 /* Index of an element of a dense tensor. */
@@ -93,18 +96,23 @@ static void exact(const struct conv *c, double *sum, double *magnitude)
 
 		if (h >= xd[1] || w >= xd[2])
 			continue;
-		for (uint32_t k = 0; k < xd[3]; k++) {
-			for (uint32_t o = 0; o < yd[3]; o++) {
-				size_t xi = at(c->x, (uint32_t[]){n, h, w, k}),
-				       yi = at(c->y, (uint32_t[]){n, oh, ow, o});
-				double factor = ((float *)c->w->base)[at(c->w, (uint32_t[]){kh, kw, k, o})];
-				bool data = c->op == WEFT_OP_CONV_BWD_DATA;
-				double term =
-					factor * (data ? (float *)c->y->base : (float *)c->x->base)[data ? yi : xi];
+		for (uint32_t i = 0; i < xd[3] * yd[3]; i++) {
+			const uint32_t k = i / yd[3], o = i % yd[3];
+			const size_t index[3] = {at(c->x, (uint32_t[]){n, h, w, k}),
+						 at(c->w, (uint32_t[]){kh, kw, k, o}),
+						 at(c->y, (uint32_t[]){n, oh, ow, o})};
+			const struct tensor *const role[3] = {c->x, c->w, c->y};
+			double term = 1;
+			size_t to = 0;
 
-				sum[data ? xi : yi] += term;
-				magnitude[data ? xi : yi] += fabs(term);
+			for (unsigned int f = 0; f < 3; f++) {
+				if (role[f] == c->output)
+					to = index[f];
+				else
+					term *= ((float *)role[f]->base)[index[f]];
 			}
+			sum[to] += term;
+			magnitude[to] += fabs(term);
 		}
 	}
 }
@@ -115,12 +123,12 @@ static void test_accuracy(void **unused)
 		uint32_t x[4], outputs, pad;
 	} shapes[] = {
 		{{2, 14, 14, 64}, 64, 1}, {{1, 9, 11, 32}, 40, 0}, {{1, 7, 8, 512}, 33, 1}, {{1, 6, 9, 48}, 1024, 2}};
-	static const enum weft_op ops[] = {WEFT_OP_CONV_FWD, WEFT_OP_CONV_BWD_DATA};
+	static const enum weft_op ops[] = {WEFT_OP_CONV_FWD, WEFT_OP_CONV_BWD_DATA, WEFT_OP_CONV_BWD_WEIGHT};
 	uint64_t state = 1;
 
 	(void)unused;
-	for (unsigned int i = 0; i < 2 * sizeof(shapes) / sizeof(shapes[0]); i++) {
-		struct conv c = conv_new(&state, ops[i % 2], shapes[i / 2].x, shapes[i / 2].outputs, shapes[i / 2].pad);
+	for (unsigned int i = 0; i < 3 * sizeof(shapes) / sizeof(shapes[0]); i++) {
+		struct conv c = conv_new(&state, ops[i % 3], shapes[i / 3].x, shapes[i / 3].outputs, shapes[i / 3].pad);
 		double *sum, *magnitude;
 		size_t n;
 
@@ -211,11 +219,46 @@ static void test_split(void **unused)
 	}
 }
 
+/* One sample's weight gradient, between two blocks of rows. */
+static void test_split_weight(void **unused)
+{
+	enum { WIDTH = 42, ROWS = 2 * (WEFT_SUM_WINOGRAD_WEIGHT / (WIDTH / 2)) };
+	const uint32_t x[4] = {1, 2 * ROWS + 3, WIDTH, 34};
+	uint64_t state = 3;
+	struct conv c = conv_new(&state, WEFT_OP_CONV_BWD_WEIGHT, x, 37, 1);
+
+	(void)unused;
+	assign(&c);
+	for (unsigned int u = 0; u < op_unit_count; u++) {
+		struct tensor whole;
+
+		run(op_units[u], &c);
+		whole = tensor_copy(c.output);
+		memset(c.output->base, 0xff, tensor_elements(c.output) * sizeof(float));
+		for (uint32_t row = 0; row < x[1]; row += ROWS) {
+			struct conv p = c;
+			uint32_t end = row + ROWS < x[1] ? row + ROWS : x[1];
+
+			assign(&p);
+			narrow(p.y, 1, row, end);
+			narrow(p.x, 1, row ? row - 1 : 0, end < x[1] ? end + 1 : end);
+			p.params.conv.pad[0] = row == 0;
+			p.params.conv.flags = row ? WEFT_F_ACCUMULATE : 0;
+			run(op_units[u], &p);
+		}
+		if (tensor_difference(&whole, c.output) >= 0)
+			fail_msg("unit %u: cut every %d rows, other bits", u, ROWS);
+		tensor_free(&whole);
+	}
+	conv_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accuracy),
 		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_split_weight),
 	};
 
 	return cmocka_run_group_tests(tests, op_units_make, op_units_free);

@@ -20,7 +20,7 @@
 #define STEP 1e-2f
 
 struct tensor {
-	enum { NONE, MOVED, WEIGHT, INTEGERS, FLAGS, SCALAR } kind; /* MOVED: a float input of the graph */
+	enum { NONE, MOVED, WEIGHT, INTEGERS, FLAGS, SCALAR, ABSENT } kind; /* MOVED: a float input of the graph */
 	unsigned int rank;
 	int64_t dims[4];
 	int64_t integer[12]; /* INTEGERS, FLAGS */
@@ -49,6 +49,7 @@ struct gradient_case {
 #define W(...) {WEIGHT, sizeof((int64_t[]){__VA_ARGS__}) / 8, {__VA_ARGS__}, {0}, 0}
 #define I(...) {INTEGERS, 1, {sizeof((int64_t[]){__VA_ARGS__}) / 8}, {__VA_ARGS__}, 0}
 #define S(x) {SCALAR, 0, {0}, {0}, x}
+#define A {ABSENT, 0, {0}, {0}, 0}
 #define INT(n, v) {n, 0, {v}, 0, NULL}
 #define INTS(n, ...) {n, sizeof((int64_t[]){__VA_ARGS__}) / 8, {__VA_ARGS__}, 0, NULL}
 #define NUM(n, v) {n, 0, {0}, v, NULL}
@@ -136,6 +137,12 @@ static const struct gradient_case cases[] = {
 	{"ScatterND", 16, {F(3, 2), {INTEGERS, 2, {2, 1}, {2, 2}, 0}, F(2, 2)}, {TEXT("reduction", "add")}, 0, 0, 0},
 	{"ReverseSequence", 13, {F(3, 2), I(2, 3)}, {{0}}, 0, 0, 0},
 	{"TopK", 13, {F(2, 5), I(3)}, {{0}}, 0, 0, 2},
+	{"Pad", 13, {F(2, 3), I(1, 2, 0, 1)}, {TEXT("mode", "edge")}, 0, 0, 0},
+	{"Pad", 13, {F(2, 3), I(1, 2, 0, 1)}, {TEXT("mode", "reflect")}, 0, 0, 0},
+	{"Resize", 13, {F(1, 1, 2, 3), A, A, I(1, 1, 4, 5)}, {{0}}, 0, 0, 0},
+	{"Resize", 13, {F(1, 2, 2, 3), A, A, I(1, 2, 4, 5)}, {TEXT("mode", "linear")}, 0, 0, 0},
+	{"Resize", 13, {F(1, 1, 3, 4), A, A, I(1, 1, 2, 5)}, {TEXT("mode", "cubic"), TEXT("coordinate_transformation_mode", "align_corners")}, 0, 0, 0},
+	{"MaxUnpool", 11, {F(1, 1, 2, 2), {INTEGERS, 4, {1, 1, 2, 2}, {0, 3, 8, 14}, 0}}, {INTS("kernel_shape", 2, 2), INTS("strides", 2, 2)}, 0, 0, 0},
 	{"Trilu", 14, {F(3, 4), {INTEGERS, 0, {0}, {1}, 0}}, {{0}}, 0, 0, 0},
 	{"CumSum", 14, {F(3, 4), {INTEGERS, 0, {0}, {1}, 0}}, {{0}}, 0, 0, 0},
 	{"CumSum", 14, {F(3, 2), {INTEGERS, 0, {0}, {0}, 0}}, {INT("exclusive", 1), INT("reverse", 1)}, 0, 0, 0},
@@ -292,7 +299,9 @@ static struct weft_model *node_model(const struct gradient_case *c)
 	m->model.n_opset_import = 1;
 	m->model.graph = &m->graph;
 	for (i = 0; i < MOST_INPUTS && c->in[i].kind != NONE; i++) {
-		m->in[i] = (char *)names[i];
+		m->in[i] = (char *)(c->in[i].kind == ABSENT ? "" : names[i]);
+		if (c->in[i].kind == ABSENT)
+			continue;
 		if (c->in[i].kind == MOVED)
 			add_graph_input(m, i, &c->in[i]);
 		else
