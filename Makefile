@@ -63,8 +63,9 @@ bench: setup-build setup-bench build
 	@meson test -C $(BUILD) --benchmark --verbose --num-processes 1
 
 bench-torch: setup-build setup-bench build
-	@/usr/bin/python3 tests/bench/torch/compare.py $(BUILD)/tests/bench/torch/bench-step \
-		$${WEFT_SHARED:-../shared}/models
+	@/usr/bin/python3 tests/bench/torch/compare.py $(BUILD) --gradients $(NETWORKS)
+	@/usr/bin/python3 tests/bench/torch/compare.py $(BUILD) $(NETWORKS)
+	@/usr/bin/python3 tests/bench/torch/compare.py $(BUILD) --infer $(NETWORKS)
 
 install: build
 	@meson configure $(BUILD) -Dprefix=$(prefix) $(LIBDIR)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Training steps of a model without budgets, timed: the peer of step.py.
+ * Steps of a model without budgets, timed: the peer of step.py.
  *
- *	step MODEL.onnx BATCH sgd|adam THREADS STEPS [trace]
+ *	step MODEL.onnx BATCH sgd|adam|infer THREADS STEPS [WARM_UP [trace]]
  *
  * Prints one line of JSON; with "trace", the mean time of each operation as well.
  */
@@ -15,9 +15,6 @@
 #include "plan/plan.h"
 #include "weft/error.h"
 #include "weft/session.h"
-
-/* Steps before the measured ones. */
-#define WARM_UP 5
 
 static void check(int result)
 {
@@ -84,13 +81,15 @@ static size_t add_events(struct weft_session *session, struct operation **operat
 	return count;
 }
 
-static struct weft_session *open_session(struct accel_device *device, const char *path, uint32_t batch, bool adam)
+static struct weft_session *open_session(struct accel_device *device, const char *path, uint32_t batch,
+					 const char *optimizer)
 {
+	const bool training = strcmp(optimizer, "infer");
 	const struct weft_graph_options graph_options = {
 		.batch = batch,
-		.training = true,
-		.loss = WEFT_LOSS_CROSS_ENTROPY,
-		.optimizer = adam ? WEFT_OPTIMIZER_ADAM : WEFT_OPTIMIZER_SGD,
+		.training = training,
+		.loss = training ? WEFT_LOSS_CROSS_ENTROPY : WEFT_LOSS_NONE,
+		.optimizer = strcmp(optimizer, "adam") ? WEFT_OPTIMIZER_SGD : WEFT_OPTIMIZER_ADAM,
 	};
 	const struct weft_session_options options = {
 		.device_bytes = UINT64_MAX, .host_bytes = UINT64_MAX, .policy = WEFT_POLICY_KEEP};
@@ -116,18 +115,21 @@ int main(int argc, char **argv)
 	char spec[64], digest[65];
 	size_t count = 0;
 	int steps = argc > 5 ? atoi(argv[5]) : 0;
-	bool trace = argc > 6 && !strcmp(argv[6], "trace");
+	int warm_up = argc > 6 ? atoi(argv[6]) : 5;
+	bool trace = argc > 7 && !strcmp(argv[7], "trace");
 
 	if (steps < 1)
-		return fprintf(stderr, "usage: %s MODEL.onnx BATCH sgd|adam THREADS STEPS [trace]\n", argv[0]), 2;
-	snprintf(spec, sizeof(spec), "embedded:mem=2G,threads=%d", atoi(argv[4]));
+		return fprintf(stderr, "usage: %s MODEL.onnx BATCH sgd|adam|infer THREADS STEPS [WARM_UP [trace]]\n",
+			       argv[0]),
+		       2;
+	snprintf(spec, sizeof(spec), "embedded:mem=16G,threads=%d", atoi(argv[4]));
 	if (accel_device_open(spec, &device))
 		return fprintf(stderr, "%s\n", accel_error()), 1;
-	session = open_session(device, argv[1], (uint32_t)atoi(argv[2]), !strcmp(argv[3], "adam"));
+	session = open_session(device, argv[1], (uint32_t)atoi(argv[2]), argv[3]);
 	feed(session);
 	if (trace)
 		check(weft_session_trace(session, true));
-	for (int i = 0; i < WARM_UP; i++)
+	for (int i = 0; i < warm_up; i++)
 		check(weft_session_step(session));
 	wall = seconds(CLOCK_MONOTONIC);
 	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
