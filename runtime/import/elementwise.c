@@ -429,7 +429,7 @@ static int with_numbers(struct weft_lower *lower, uint32_t function, bool *done)
 		struct weft_layout other;
 		float number;
 
-		if (function == WEFT_BINARY_ADD && fuse_bias(lower, n, &r))
+		if (function == WEFT_BINARY_ADD && lower->model->opset >= 7 && fuse_bias(lower, n, &r))
 			return r;
 		r = weft_input_shape(lower, 1 - n, &other);
 		if (r)
@@ -442,6 +442,33 @@ static int with_numbers(struct weft_lower *lower, uint32_t function, bool *done)
 	}
 	*done = false;
 	return 0;
+}
+
+/*
+ * Before opset 7 the second operand stands where attribute axis says, along the
+ * last dimensions where there is none; a vector of slopes stands along the channels.
+ */
+static int place_second(struct weft_lower *lower, uint32_t function, const struct weft_layout *a,
+			struct weft_operand *b)
+{
+	int64_t axis = weft_attribute_int(lower, "axis", (int64_t)a->rank - b->layout.rank);
+	struct weft_expression e = {.lower = lower};
+	uint32_t dims[WEFT_MAX_RANK];
+	unsigned int i, dim;
+	int r;
+
+	if (function == WEFT_BINARY_PRELU)
+		axis = b->layout.rank == 1 && b->layout.dims[0] > 1 && a->rank > 1 ? 1 : axis;
+	if (lower->model->opset >= 7 || axis == (int64_t)a->rank - b->layout.rank)
+		return 0;
+	r = weft_axis(lower, axis, a->rank, &dim);
+	if (!r && dim + b->layout.rank > a->rank)
+		r = weft_node_fail(lower, EINVAL, "rank %u from axis %u of rank %u on", b->layout.rank, dim, a->rank);
+	for (i = 0; i < a->rank && !r; i++)
+		dims[i] = i < dim || i >= dim + b->layout.rank ? 1 : b->layout.dims[i - dim];
+	if (!r)
+		*b = weft_expression_reshape(&e, *b, a->rank, dims);
+	return r ? r : e.error;
 }
 
 int weft_lower_binary_operator(struct weft_lower *lower)
@@ -472,6 +499,8 @@ int weft_lower_binary_operator(struct weft_lower *lower)
 		/* Pow's exponent may be of another type. */
 		if (!r && function == WEFT_BINARY_POW && b.layout.type != a.layout.type)
 			r = weft_lower_cast_operand(lower, a.layout.type, &b);
+		if (!r)
+			r = place_second(lower, function, &a.layout, &b);
 		if (!r)
 			r = weft_lower_binary(lower, function, &a, &b, n + 1 == lower->node->n_input, &sum);
 		a = sum;

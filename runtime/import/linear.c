@@ -345,8 +345,10 @@ static int transposed_extents(struct weft_lower *lower, unsigned int spatial, st
 		if (shape_count || same_upper || same_lower) {
 			out = shape_count ? shape[at] : (int64_t)window->in[i] * window->stride[i];
 			total = full - out;
-			if (total < 0)
+			/* Rows and columns that no input reaches stand at the end. */
+			if (total < 0 && (out - full >= window->stride[i] || out > INT32_MAX))
 				return weft_node_fail(lower, EOPNOTSUPP, "an output larger than the input reaches");
+			total = total < 0 ? 0 : total;
 			window->pad[i] = (uint32_t)(same_upper ? total / 2 : total - total / 2);
 		}
 		if (out < 1 || out > INT32_MAX)

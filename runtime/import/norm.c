@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "graph/layout.h"
+#include "import/expression.h"
 #include "import/operators.h"
+#include "import/shape.h"
 #include "weft/error.h"
 
 /* A vector along dimension 1 of a tensor of rank @rank; -EINVAL where it has not @channels. */
@@ -49,23 +51,31 @@ static int statistics(struct weft_lower *lower, const struct weft_operand *x, co
 					0, NULL);
 }
 
-/* (x - mean) * rstd * gamma + beta as output 0. */
+/* (x - mean) * rstd * gamma + beta as @y, which exists. */
+static int apply_into(struct weft_lower *lower, const struct weft_operand *x, const struct weft_operand *mean,
+		      const struct weft_operand *rstd, const struct weft_operand *gamma,
+		      const struct weft_operand *beta, uint64_t count, const struct weft_operand *y)
+{
+	union weft_params params = {.norm = {.inverse_count = 1.0f / (float)count}};
+	weft_id at;
+	int r = weft_build_broadcast(lower->graph, lower->node_name, WEFT_OP_NORM_APPLY, &params, 5, 6,
+				     (struct weft_operand[]){*x, *mean, *rstd, *gamma, *beta, *y}, 0, &at);
+
+	if (!r)
+		weft_build_in_place(lower->graph, at, 5, 0);
+	return r;
+}
+
+/* The same as output 0. */
 static int apply(struct weft_lower *lower, const struct weft_operand *x, const struct weft_operand *mean,
 		 const struct weft_operand *rstd, const struct weft_operand *gamma, const struct weft_operand *beta,
 		 uint64_t count)
 {
 	struct weft_layout layout = weft_layout_like(&x->layout, WEFT_TYPE_F32, x->layout.rank, x->layout.dims);
-	union weft_params params = {.norm = {.inverse_count = 1.0f / (float)count}};
 	struct weft_operand y;
-	weft_id at;
 	int r = weft_output(lower, 0, &layout, &y);
 
-	if (!r)
-		r = weft_build_broadcast(lower->graph, lower->node_name, WEFT_OP_NORM_APPLY, &params, 5, 6,
-					 (struct weft_operand[]){*x, *mean, *rstd, *gamma, *beta, y}, 0, &at);
-	if (!r)
-		weft_build_in_place(lower->graph, at, 5, 0);
-	return r;
+	return r ? r : apply_into(lower, x, mean, rstd, gamma, beta, count, &y);
 }
 
 /* running += (statistic * scale - running) * weight */
@@ -85,6 +95,22 @@ static int update_running(struct weft_lower *lower, unsigned int input, const st
 			  (struct weft_operand[]){flat, running}, NULL);
 }
 
+/* Output @output: the running statistic of input @input moved towards the batch's by 1 - momentum. */
+static int output_running(struct weft_lower *lower, unsigned int output, unsigned int input,
+			  struct weft_operand statistic)
+{
+	float momentum = weft_attribute_float(lower, "momentum", 0.9f);
+	struct weft_expression e = {.lower = lower};
+	struct weft_operand running;
+
+	if (!weft_has_output(lower, output) || !weft_output_is_used(lower, output))
+		return 0;
+	running = weft_expression_affine(&e, weft_expression_input(&e, input), momentum, 0);
+	statistic = weft_expression_reshape(&e, statistic, 1, &statistic.layout.dims[1]);
+	statistic = weft_expression_affine(&e, statistic, 1 - momentum, 0);
+	return weft_expression_output(&e, output, weft_expression_binary(&e, WEFT_BINARY_ADD, running, statistic));
+}
+
 static int batch_norm_training(struct weft_lower *lower, const struct weft_operand *x, const struct weft_operand *gamma,
 			       const struct weft_operand *beta, float epsilon)
 {
@@ -94,10 +120,15 @@ static int batch_norm_training(struct weft_lower *lower, const struct weft_opera
 	int r;
 
 	r = statistics(lower, x, &gamma->layout, epsilon, &mean, &rstd, &variance);
+	/* As outputs, statistics are the standard's; as state, PyTorch's. */
 	if (!r)
+		r = output_running(lower, 1, 3, mean);
+	if (!r)
+		r = output_running(lower, 2, 4, variance);
+	if (!r && lower->options->training)
 		r = update_running(lower, 3, &mean, 1, weight);
 	/* PyTorch keeps the unbiased variance. */
-	if (!r)
+	if (!r && lower->options->training)
 		r = update_running(lower, 4, &variance, count > 1 ? (float)count / (float)(count - 1) : 1, weight);
 	return r ? r : apply(lower, x, &mean, &rstd, gamma, beta, count);
 }
@@ -125,6 +156,7 @@ static int batch_norm_inference(struct weft_lower *lower, const struct weft_oper
 
 int weft_lower_batch_norm(struct weft_lower *lower)
 {
+	bool training = lower->options->training || weft_attribute_int(lower, "training_mode", 0);
 	float epsilon = weft_attribute_float(lower, "epsilon", 1e-5f);
 	struct weft_operand x, gamma, beta;
 	unsigned int i;
@@ -135,9 +167,9 @@ int weft_lower_batch_norm(struct weft_lower *lower)
 	for (i = 1; i < 5 && !r; i++)
 		if (!weft_has_input(lower, i))
 			r = weft_node_fail(lower, EINVAL, "input %u is missing", i);
-	for (i = 1; i < 5 && !r && lower->model->opset >= 14; i++)
+	for (i = 1; i < 5 && !r && !training; i++)
 		if (weft_has_output(lower, i) && weft_output_is_used(lower, i))
-			r = weft_node_fail(lower, EOPNOTSUPP, "running statistics as outputs are not supported");
+			r = weft_node_fail(lower, EINVAL, "it has running statistics as outputs without training");
 	if (!r)
 		r = weft_input(lower, 1, &gamma);
 	if (!r)
@@ -148,8 +180,8 @@ int weft_lower_batch_norm(struct weft_lower *lower)
 		r = along_channels(lower, x.layout.rank, x.layout.dims[1], &beta);
 	if (r)
 		return r;
-	return lower->options->training ? batch_norm_training(lower, &x, &gamma, &beta, epsilon)
-					: batch_norm_inference(lower, &x, &gamma, &beta, epsilon);
+	return training ? batch_norm_training(lower, &x, &gamma, &beta, epsilon)
+			: batch_norm_inference(lower, &x, &gamma, &beta, epsilon);
 }
 
 int weft_lower_instance_norm(struct weft_lower *lower)
@@ -179,6 +211,123 @@ int weft_lower_instance_norm(struct weft_lower *lower)
 	return r ? r
 		 : apply(lower, &x, &mean, &rstd, &gamma, &beta,
 			 weft_layout_elements(&x.layout) / weft_layout_elements(&layout));
+}
+
+/* Opset 18: scale and bias have one number for each group. */
+int weft_lower_group_norm(struct weft_lower *lower)
+{
+	int64_t groups = weft_attribute_int(lower, "num_groups", 0);
+	float epsilon = weft_attribute_float(lower, "epsilon", 1e-5f);
+	struct weft_expression e = {.lower = lower};
+	struct weft_operand x = weft_expression_input(&e, 0), gamma = weft_expression_input(&e, 1);
+	struct weft_operand beta = weft_expression_input(&e, 2), split, mean, rstd, y = WEFT_ABSENT;
+	struct weft_layout layout, result;
+	unsigned int i;
+	int r = e.error ? e.error : check_image(lower, &x.layout);
+
+	if (!r &&
+	    (groups < 1 || groups > x.layout.dims[1] || x.layout.dims[1] % groups || x.layout.rank == WEFT_MAX_RANK))
+		r = weft_node_fail(lower, EINVAL, "%lld groups of %u channels", (long long)groups, x.layout.dims[1]);
+	if (r)
+		return r;
+	layout = (struct weft_layout){.rank = x.layout.rank + 1};
+	layout.dims[0] = x.layout.dims[0];
+	layout.dims[1] = (uint32_t)groups;
+	layout.dims[2] = x.layout.dims[1] / (uint32_t)groups;
+	memcpy(&layout.dims[3], &x.layout.dims[2], (x.layout.rank - 2) * sizeof(*layout.dims));
+	split = weft_expression_reshape(&e, x, layout.rank, layout.dims);
+	if (!e.error)
+		e.error = along_channels(lower, layout.rank, (uint32_t)groups, &gamma);
+	if (!e.error)
+		e.error = along_channels(lower, layout.rank, (uint32_t)groups, &beta);
+	if (e.error)
+		return e.error;
+	result = weft_layout_like(&split.layout, WEFT_TYPE_F32, layout.rank, layout.dims);
+	for (i = 2; i < layout.rank; i++)
+		layout.dims[i] = 1;
+	layout.type = WEFT_TYPE_F32;
+	weft_layout_dense(&layout);
+	e.error = statistics(lower, &split, &layout, epsilon, &mean, &rstd, NULL);
+	if (!e.error)
+		e.error = weft_temporary(lower, &result, &y);
+	if (!e.error)
+		e.error = apply_into(lower, &split, &mean, &rstd, &gamma, &beta,
+				     weft_layout_elements(&split.layout) / weft_layout_elements(&layout), &y);
+	return weft_expression_output(&e, 0, weft_expression_reshape(&e, y, x.layout.rank, x.layout.dims));
+}
+
+/* (x - mean) / deviation along the axes given. */
+int weft_lower_mean_variance(struct weft_lower *lower)
+{
+	int64_t axes[WEFT_MAX_RANK] = {0, 2, 3};
+	struct weft_operand x, mean, rstd, absent = WEFT_ABSENT;
+	struct weft_layout layout;
+	unsigned int count = 3, i, dim;
+	int r = weft_input(lower, 0, &x);
+
+	if (!r && x.layout.type != WEFT_TYPE_F32)
+		r = weft_node_fail(lower, EOPNOTSUPP, "only float tensors are supported");
+	if (!r && weft_attribute(lower, "axes"))
+		r = weft_attribute_ints(lower, "axes", WEFT_MAX_RANK, axes, &count);
+	layout = x.layout;
+	for (i = 0; i < count && !r; i++) {
+		r = weft_axis(lower, axes[i], layout.rank, &dim);
+		if (!r)
+			layout.dims[dim] = 1;
+	}
+	weft_layout_dense(&layout);
+	/* The reference adds 1e-9 to the deviation. */
+	if (!r)
+		r = statistics(lower, &x, &layout, 1e-18f, &mean, &rstd, NULL);
+	return r ? r
+		 : apply(lower, &x, &mean, &rstd, &absent, &absent,
+			 weft_layout_elements(&x.layout) / weft_layout_elements(&layout));
+}
+
+/*
+ * x / (bias + alpha / size * sum of squares of neighbouring channels) ^ beta.  The
+ * sum over channels is a pool whose rows are the channels of one place.
+ */
+int weft_lower_local_response(struct weft_lower *lower)
+{
+	int64_t size = weft_attribute_int(lower, "size", 0);
+	float alpha = weft_attribute_float(lower, "alpha", 1e-4f), beta = weft_attribute_float(lower, "beta", 0.75f);
+	union weft_params params = {.pool = {.stride = {1, 1}, .dilation = {1, 1}, .count_pad = 1}};
+	union weft_params power = {.unary = {.function = WEFT_UNARY_POW, .alpha = -beta}};
+	struct weft_expression e = {.lower = lower};
+	struct weft_operand x = weft_expression_input(&e, 0), image, square, operand[2], mean = WEFT_ABSENT, factor;
+	struct weft_layout layout, rows = {.type = WEFT_TYPE_F32, .rank = 4};
+	int r = e.error ? e.error : check_image(lower, &x.layout);
+
+	if (!r && (size < 1 || size > 65535 || weft_layout_elements(&x.layout) > INT32_MAX))
+		r = weft_node_fail(lower, EINVAL, "a size of %lld", (long long)size);
+	if (r)
+		return r;
+	layout = x.layout;
+	weft_layout_channels_last(&layout);
+	if (layout.rank == 2)
+		weft_layout_dense(&layout);
+	image = weft_layout_same(&layout, &x.layout) ? x : weft_expression_copy(&e, x, &layout);
+	square = weft_expression_unary(&e, WEFT_UNARY_SQUARE, image);
+	if (!e.error)
+		e.error = weft_temporary(lower, &layout, &mean);
+	params.pool.kernel[0] = (uint32_t)size;
+	params.pool.kernel[1] = 1;
+	params.pool.pad[0] = (uint32_t)(size - 1) / 2;
+	params.pool.pad_end[0] = (uint32_t)(size - 1) - params.pool.pad[0];
+	rows.dims[0] = (uint32_t)(weft_layout_elements(&x.layout) / x.layout.dims[1]);
+	rows.dims[1] = x.layout.dims[1];
+	rows.dims[2] = rows.dims[3] = 1;
+	weft_layout_dense(&rows);
+	operand[0] = square;
+	operand[1] = mean;
+	operand[0].layout = operand[1].layout = rows;
+	if (!e.error)
+		e.error = weft_build(lower->graph, lower->node_name, WEFT_OP_AVGPOOL_FWD, &params, 1, 2, operand, NULL);
+	mean = weft_expression_affine(&e, mean, alpha, weft_attribute_float(lower, "bias", 1));
+	if (!e.error)
+		e.error = weft_lower_unary(lower, &power, &mean, false, &factor);
+	return weft_expression_output(&e, 0, weft_expression_binary(&e, WEFT_BINARY_MUL, x, factor));
 }
 
 /* Scale or bias of a layer norm: the dimensions from @axis on, with extents of 1 before. */

@@ -42,6 +42,9 @@ int weft_lower_global_pool(struct weft_lower *lower);
 int weft_lower_batch_norm(struct weft_lower *lower);
 int weft_lower_instance_norm(struct weft_lower *lower);
 int weft_lower_layer_norm(struct weft_lower *lower);
+int weft_lower_group_norm(struct weft_lower *lower);
+int weft_lower_mean_variance(struct weft_lower *lower);
+int weft_lower_local_response(struct weft_lower *lower);
 int weft_lower_softmax(struct weft_lower *lower);
 
 int weft_lower_reduce(struct weft_lower *lower);
@@ -50,6 +53,7 @@ int weft_lower_arg_reduce(struct weft_lower *lower);
 int weft_lower_cross_entropy(struct weft_lower *lower);
 
 int weft_lower_lstm(struct weft_lower *lower);
+int weft_lower_rnn(struct weft_lower *lower);
 int weft_lower_gru(struct weft_lower *lower);
 
 int weft_lower_gather_nd(struct weft_lower *lower);

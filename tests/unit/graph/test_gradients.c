@@ -16,7 +16,7 @@
 #include "run_graph.h"
 #include "weft/error.h"
 
-#define MOST_INPUTS 6
+#define MOST_INPUTS 8
 #define STEP 1e-2f
 
 struct tensor {
@@ -154,6 +154,9 @@ static const struct gradient_case cases[] = {
 	{"LayerNormalization", 17, {F(3, 4), F(4), F(4)}, {{0}}, 0, 0, 0},
 	{"LayerNormalization", 17, {F(2, 3, 2), F(3, 2)}, {INT("axis", 1)}, 0, 0, 0},
 	{"InstanceNormalization", 13, {F(2, 2, 4), F(2), F(2)}, {{0}}, 0, 0, 0},
+	{"GroupNormalization", 18, {F(2, 4, 3), F(2), F(2)}, {INT("num_groups", 2)}, 0, 0, 0},
+	{"MeanVarianceNormalization", 13, {F(2, 2, 3)}, {INTS("axes", 0, 2)}, 0, 0, 0},
+	{"LRN", 13, {F(2, 4, 2, 1)}, {INT("size", 3), NUM("alpha", .3f)}, 0, 0, 0},
 	{"MatMul", 13, {F(2, 3), F(3, 4)}, {{0}}, 0, 0, 0},
 	{"MatMul", 13, {F(2, 2, 3), F(3, 2)}, {{0}}, 0, 0, 0},
 	{"Gemm", 13, {F(3, 2), F(4, 3), F(4)}, {INT("transA", 1), INT("transB", 1), NUM("alpha", .5f), NUM("beta", 2)}, 0, 0, 0},
@@ -169,6 +172,9 @@ static const struct gradient_case cases[] = {
 	{"NegativeLogLikelihoodLoss", 13, {F(3, 4), I(0, 2, 1)}, {TEXT("reduction", "none"), INT("ignore_index", 2)}, 0, 0, 0},
 	{"SoftmaxCrossEntropyLoss", 13, {F(3, 4), I(0, 2, 1)}, {INT("ignore_index", 2)}, 0, 0, 2},
 	{"LSTM", 14, {F(3, 2, 2), W(1, 8, 2), W(1, 8, 2), W(1, 16)}, {INT("hidden_size", 2)}, -1, 1, 0},
+	{"LSTM", 14, {F(2, 3, 2), W(1, 8, 2), W(1, 8, 2), W(1, 16), I(3, 1)}, {INT("layout", 1)}, -1, 1, 0},
+	{"LSTM", 14, {F(2, 2, 2), W(1, 8, 2), W(1, 8, 2), A, A, A, A, W(1, 6)}, {{0}}, -1, 1, 0},
+	{"RNN", 14, {F(3, 2, 2), W(1, 2, 2), W(1, 2, 2), W(1, 4), I(2, 3)}, {TEXT("direction", "reverse")}, -1, 1, 0},
 	{"GRU", 14, {F(3, 2, 2), W(1, 6, 2), W(1, 6, 2), W(1, 12)}, {INT("hidden_size", 2)}, -1, 1, 0},
 	{"GRU", 14, {F(3, 2, 2), W(1, 6, 2), W(1, 6, 2)}, {INT("hidden_size", 2), INT("linear_before_reset", 1)}, -1, 1, 0},
 };
@@ -279,7 +285,7 @@ static void add_attributes(struct node_model *m, const struct gradient_case *c)
 
 static struct weft_model *node_model(const struct gradient_case *c)
 {
-	static const char *const names[] = {"x0", "x1", "x2", "x3", "x4", "x5"};
+	static const char *const names[] = {"x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"};
 	struct node_model *m = calloc(1, sizeof(*m));
 	struct weft_model *model;
 	unsigned int i;
