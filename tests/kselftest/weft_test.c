@@ -262,9 +262,10 @@ int weft_bind_async(int fd, uint32_t context, const struct drm_weft_bind_op *ops
 	struct drm_weft_vm_bind bind = {
 		.context = context,
 		.flags = DRM_WEFT_VM_BIND_ASYNC,
-		.ops = {.stride = sizeof(*ops), .count = count, .array = (uintptr_t)ops},
 	};
 
+	if (count)
+		bind.ops = (struct drm_weft_array){.stride = sizeof(*ops), .count = count, .array = (uintptr_t)ops};
 	if (sync_count)
 		bind.syncs = (struct drm_weft_array){
 			.stride = sizeof(*syncs), .count = sync_count, .array = (uintptr_t)syncs};
