@@ -18,6 +18,7 @@ static int open_directory(const char *where, enum weft_split split, const struct
 		weft_dataset_open_cifar,
 		weft_dataset_open_npy,
 	};
+	const char *name = split == WEFT_SPLIT_TRAIN ? "train" : "test";
 	int result;
 
 	for (size_t i = 0; i < sizeof(format) / sizeof(format[0]); i++) {
@@ -25,17 +26,21 @@ static int open_directory(const char *where, enum weft_split split, const struct
 		if (result != -ENOENT)
 			return result;
 	}
+	result = weft_dataset_open_text(where, false, split, options, dataset);
+	if (result != -ENOENT)
+		return result;
 	result = weft_dataset_open_folder(where, split, options, dataset);
 	if (result != -ENOENT)
 		return result;
 	return weft_fail(ENOENT,
 			 "data set %s: no %s files of a format that weft reads: IDX (%s-images-idx3-ubyte, plain or "
 			 ".gz), CIFAR-10 or "
-			 "CIFAR-100 binary (%s), NPY (%s-images.npy), pictures (%s/CLASS/*.png, *.jpg)",
+			 "CIFAR-100 binary (%s), NPY (%s-images.npy), pictures (%s/CLASS/*.png, *.jpg), "
+			 "text (%s.csv, %s.jsonl)",
 			 where, split == WEFT_SPLIT_TRAIN ? "training" : "test",
 			 split == WEFT_SPLIT_TRAIN ? "train" : "t10k",
-			 split == WEFT_SPLIT_TRAIN ? "data_batch_1.bin, train.bin" : "test_batch.bin, test.bin",
-			 split == WEFT_SPLIT_TRAIN ? "train" : "test", split == WEFT_SPLIT_TRAIN ? "train" : "test");
+			 split == WEFT_SPLIT_TRAIN ? "data_batch_1.bin, train.bin" : "test_batch.bin, test.bin", name,
+			 name, name, name);
 }
 
 /* Mean and deviation that were asked for, instead of the set's own. */
@@ -71,8 +76,12 @@ int weft_dataset_open_with(const char *where, enum weft_split split, const struc
 		result = weft_dataset_open_generated(where + 9, split, dataset);
 	else if (stat(where, &status))
 		result = weft_fail(errno, "data set %s: %m; give a directory, or generate:28x28x1", where);
+	else if (!S_ISDIR(status.st_mode) && weft_dataset_is_text(where))
+		result = weft_dataset_open_text(where, true, split, options, dataset);
 	else if (!S_ISDIR(status.st_mode))
-		result = weft_fail(ENOTDIR, "data set %s: not a directory; give the directory that holds its files",
+		result = weft_fail(ENOTDIR,
+				   "data set %s: not a directory, and neither .csv nor .jsonl; give the directory that "
+				   "holds its files",
 				   where);
 	else
 		result = open_directory(where, split, options, dataset);
@@ -172,10 +181,30 @@ int weft_dataset_read_augmented(struct weft_dataset *dataset, const struct weft_
 
 	if (!scratch)
 		return weft_fail(ENOMEM, "data set %s: out of memory", info->name);
+	if (dataset->format->tokens)
+		result = weft_fail(EINVAL, "data set %s: it holds text, not images", info->name);
 	for (uint32_t i = 0; i < count && !result; i++)
 		result = read_one(dataset, augmentation, index[i], channels_last, scratch, images + i * elements,
 				  &labels[i]);
 	free(scratch);
+	return result;
+}
+
+int weft_dataset_read_tokens(struct weft_dataset *dataset, const uint64_t *index, uint32_t count, int64_t *tokens,
+			     uint32_t *used, int32_t *labels)
+{
+	const struct weft_dataset_info *info = &dataset->info;
+	int result = 0;
+
+	if (!dataset->format->tokens)
+		return weft_fail(EINVAL, "data set %s: it holds images, not text", info->name);
+	for (uint32_t i = 0; i < count && !result; i++) {
+		if (index[i] >= info->examples)
+			return weft_fail(EINVAL, "data set %s: example %llu asked for, it has %llu", info->name,
+					 (unsigned long long)index[i], (unsigned long long)info->examples);
+		result = dataset->format->tokens(dataset, index[i], tokens + (size_t)i * info->sequence, &used[i],
+						 &labels[i]);
+	}
 	return result;
 }
 

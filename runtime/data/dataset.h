@@ -12,6 +12,8 @@ struct weft_dataset_format {
 	int (*pixels)(struct weft_dataset *dataset, uint64_t index, uint8_t *pixels, int32_t *label);
 	/** The same for formats that hold finished numbers; exactly one of the two is set. */
 	int (*values)(struct weft_dataset *dataset, uint64_t index, float *values, int32_t *label);
+	/** Text: info.sequence tokens, *@used of them not there to fill up; only this is then set. */
+	int (*tokens)(struct weft_dataset *dataset, uint64_t index, int64_t *tokens, uint32_t *used, int32_t *label);
 	void (*close)(struct weft_dataset *dataset);
 };
 
@@ -27,6 +29,11 @@ int weft_dataset_open_cifar(const char *directory, enum weft_split split, struct
 int weft_dataset_open_npy(const char *directory, enum weft_split split, struct weft_dataset **dataset);
 int weft_dataset_open_folder(const char *directory, enum weft_split split, const struct weft_dataset_options *options,
 			     struct weft_dataset **dataset);
+/** Whether a path is named as a file of labelled text. */
+bool weft_dataset_is_text(const char *path);
+/** @single: @where is the file itself. */
+int weft_dataset_open_text(const char *where, bool single, enum weft_split split,
+			   const struct weft_dataset_options *options, struct weft_dataset **dataset);
 int weft_dataset_open_generated(const char *what, enum weft_split split, struct weft_dataset **dataset);
 
 /** Change one image of planes of elements, example @index. */

@@ -160,6 +160,23 @@ static int bind_dim(struct weft_lower *lower, const char *name, const Onnx__Tens
 			 lower->model->name, index, name, param[0] ? param : "unnamed", param[0] ? param : "NAME");
 }
 
+/* A dimension that is open, for the tokens of a text, and is not bound by name. */
+static bool is_sequence(const struct weft_lower *lower, const Onnx__TensorShapeProto__Dimension *dim, size_t index,
+			uint8_t type)
+{
+	const struct weft_graph_options *options = lower->options;
+	uint32_t i;
+
+	if (!options->sequence || index != 1 || type == WEFT_TYPE_F32 ||
+	    (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value))
+		return false;
+	for (i = 0; i < options->dims; i++)
+		if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+		    !strcmp(options->dim_names[i], dim->dim_param))
+			return false;
+	return true;
+}
+
 static int add_input(struct weft_lower *lower, const Onnx__ValueInfoProto *info, const char **batch_name)
 {
 	struct weft_layout layout = {0};
@@ -186,8 +203,11 @@ static int add_input(struct weft_lower *lower, const Onnx__ValueInfoProto *info,
 				 info->name, tensor->shape->n_dim, WEFT_MAX_RANK);
 	layout.rank = (uint8_t)tensor->shape->n_dim;
 	for (i = 0; i < layout.rank; i++) {
-		r = bind_dim(lower, info->name, tensor->shape->dim[i], i, batch_name, !lower->graph->inputs,
-			     &layout.dims[i]);
+		if (is_sequence(lower, tensor->shape->dim[i], i, layout.type))
+			layout.dims[i] = lower->options->sequence;
+		else
+			r = bind_dim(lower, info->name, tensor->shape->dim[i], i, batch_name, !lower->graph->inputs,
+				     &layout.dims[i]);
 		if (r)
 			return r;
 	}

@@ -12,9 +12,10 @@
 
 /* A session for evaluation with the largest batch, from @batch down, that the budget has room for. */
 static int new_session(struct accel_device *device, const struct weft_model *model,
-		       const struct weft_session_options *options, uint32_t batch, struct weft_session **session,
-		       struct weft_session_refusal *refusal)
+		       const struct weft_session_options *options, const struct weft_evaluation_options *how,
+		       uint32_t sequence, struct weft_session **session, struct weft_session_refusal *refusal)
 {
+	uint32_t batch = how->batch;
 	struct weft_model_info info;
 	int result = weft_model_info(model, &info);
 	bool fixed;
@@ -24,7 +25,12 @@ static int new_session(struct accel_device *device, const struct weft_model *mod
 	/* A model file with a batch dimension of its own is evaluated with that. */
 	fixed = info.input_rank && info.input_dims[0] > 0;
 	for (;;) {
-		struct weft_graph_options graph_options = {.batch = fixed ? 0 : batch, .loss = WEFT_LOSS_NONE};
+		struct weft_graph_options graph_options = {.batch = fixed ? 0 : batch,
+							   .loss = WEFT_LOSS_NONE,
+							   .dim_names = how->dim_names,
+							   .dim_values = how->dim_values,
+							   .dims = how->dims,
+							   .sequence = sequence};
 		struct weft_session_options session_options = *options;
 		struct weft_graph *graph;
 
@@ -211,7 +217,7 @@ int weft_evaluate(struct accel_device *device, const struct weft_model *model,
 	memset(evaluation, 0, sizeof(*evaluation));
 	weft_dataset_info(dataset, &info);
 	evaluation->examples = info.examples;
-	result = new_session(device, model, session_options, options->batch, &session, refusal);
+	result = new_session(device, model, session_options, options, info.sequence, &session, refusal);
 	if (result)
 		return weft_fail_in(result, "evaluation");
 	result = evaluate(session, dataset, options, evaluation);

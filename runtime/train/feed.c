@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "feed_text.h"
 #include "graph/graph.h"
 #include "weft/error.h"
 #include "weft/train.h"
@@ -14,6 +15,9 @@ int weft_dataset_options_for(const struct weft_model *model, struct weft_dataset
 	struct weft_model_info info;
 	int result = weft_model_info(model, &info);
 
+	if (!result && info.input_rank == 2 && !options->sequence && info.input_dims[1] > 0 &&
+	    info.input_dims[1] <= UINT32_MAX)
+		options->sequence = (uint32_t)info.input_dims[1];
 	if (result || info.input_rank != 4)
 		return result;
 	if (info.input_dims[1] > 0 && info.input_dims[1] <= UINT32_MAX)
@@ -95,13 +99,28 @@ static int match_labels(struct weft_feed *feed, const struct weft_graph *graph, 
 	return feed->labels ? 0 : weft_fail(ENOMEM, "out of memory");
 }
 
+static int init_images(struct weft_feed *feed, const struct weft_graph *graph, const struct weft_dataset_info *info)
+{
+	const struct weft_value *value = &graph->value[graph->input[0]];
+	size_t bytes;
+	void *memory;
+	int result = match_images(feed, value, info);
+
+	if (!result)
+		result = weft_session_input(feed->session, value->name, &memory, &bytes);
+	if (result)
+		return result;
+	if (bytes < (uint64_t)feed->batch * info->channels * info->height * info->width * sizeof(float))
+		return weft_fail(EINVAL, "the model's input '%s' has room for %zu bytes, a batch of images is larger",
+				 value->name, bytes);
+	feed->images = memory;
+	return 0;
+}
+
 int weft_feed_init(struct weft_feed *feed, struct weft_session *session, struct weft_dataset *dataset)
 {
 	const struct weft_graph *graph = weft_session_graph(session);
-	const struct weft_value *value;
 	struct weft_dataset_info info;
-	void *memory;
-	size_t bytes;
 	int result;
 
 	memset(feed, 0, sizeof(*feed));
@@ -111,19 +130,10 @@ int weft_feed_init(struct weft_feed *feed, struct weft_session *session, struct 
 	weft_dataset_info(dataset, &info);
 	if (!graph->inputs || !graph->batch)
 		return weft_fail(EINVAL,
-				 "the model has no input with a batch dimension, so no images can be fed to it");
-	value = &graph->value[graph->input[0]];
-	result = match_images(feed, value, &info);
-	if (result)
-		return result;
-	result = weft_session_input(session, value->name, &memory, &bytes);
-	if (result)
-		return result;
-	if (bytes < (uint64_t)feed->batch * info.channels * info.height * info.width * sizeof(float))
-		return weft_fail(EINVAL, "the model's input '%s' has room for %zu bytes, a batch of images is larger",
-				 value->name, bytes);
-	feed->images = memory;
-	result = match_labels(feed, graph, &info);
+				 "the model has no input with a batch dimension, so no examples can be fed to it");
+	result = info.sequence ? weft_feed_init_text(feed, graph, &info) : init_images(feed, graph, &info);
+	if (!result)
+		result = match_labels(feed, graph, &info);
 	if (!result) {
 		feed->index = calloc(feed->batch, sizeof(*feed->index));
 		if (!feed->index)
@@ -138,6 +148,9 @@ void weft_feed_done(struct weft_feed *feed)
 {
 	free(feed->own_labels);
 	free(feed->index);
+	free(feed->text);
+	free(feed->tokens);
+	free(feed->used);
 	memset(feed, 0, sizeof(*feed));
 }
 
@@ -164,8 +177,10 @@ static int fill_targets(struct weft_feed *feed)
 
 int weft_feed_fill(struct weft_feed *feed)
 {
-	int result = weft_dataset_read_augmented(feed->dataset, feed->augmentation, feed->index, feed->batch,
-						 feed->channels_last, feed->images, feed->labels);
+	int result = feed->text
+			     ? weft_feed_fill_text(feed)
+			     : weft_dataset_read_augmented(feed->dataset, feed->augmentation, feed->index, feed->batch,
+							   feed->channels_last, feed->images, feed->labels);
 
 	return result || !feed->target ? result : fill_targets(feed);
 }

@@ -13,6 +13,10 @@ struct weft_feed {
 	bool channels_last;
 	const struct weft_augmentation *augmentation; /* NULL: none; the caller's */
 	float *images;				      /* the session's staging memory */
+	struct weft_text_input *text;		      /* inputs of a model of text; then images is NULL */
+	uint32_t texts;
+	int64_t *tokens; /* of a batch */
+	uint32_t *used;
 	int32_t *labels; /* the session's, or own_labels where the graph has no label input */
 	int32_t *own_labels;
 	const struct weft_value *target; /* a loss with numbers as targets: the value, else NULL */

@@ -58,13 +58,17 @@ static int merge_adapters(struct weft_snapshot *snapshot, struct weft_session *s
 	return 0;
 }
 
-int weft_snapshot_take(struct weft_snapshot *snapshot, const struct weft_model *model, struct weft_session *session)
+int weft_snapshot_take(struct weft_snapshot *snapshot, const struct weft_model *model, struct weft_session *session,
+		       const struct weft_graph_options *trained)
 {
-	struct weft_graph_options options = {.batch = weft_session_graph(session)->batch, .loss = WEFT_LOSS_NONE};
+	struct weft_graph_options options = *trained;
 	struct weft_graph *graph;
-	int result = weft_model_graph(model, &options, &graph);
+	int result;
 
 	memset(snapshot, 0, sizeof(*snapshot));
+	options.training = false;
+	options.loss = WEFT_LOSS_NONE;
+	result = weft_model_graph(model, &options, &graph);
 	if (result)
 		return result;
 	snapshot->value = calloc(graph->values ? graph->values : 1, sizeof(*snapshot->value));

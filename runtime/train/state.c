@@ -30,7 +30,11 @@ static void write_data(FILE *file, const struct weft_train_options *options)
 
 	fprintf(file, "augmentation=%s crop:%u\n", options->augmentation.flip ? "flip" : "no flip",
 		options->augmentation.crop);
-	fputs("normalisation=", file);
+	fprintf(file, "tokens=%u %s\n", dataset->sequence, dataset->vocabulary ? dataset->vocabulary : "bytes");
+	fputs("dimensions=", file);
+	for (uint32_t i = 0; i < options->dims; i++)
+		fprintf(file, "%s%s=%" PRId64, i ? " " : "", options->dim_names[i], options->dim_values[i]);
+	fputs("\nnormalisation=", file);
 	for (uint32_t i = 0; i < dataset->normalisations && i < 4; i++)
 		fprintf(file, "%s%.9g/%.9g", i ? " " : "", (double)dataset->mean[i], (double)dataset->deviation[i]);
 	putc('\n', file);

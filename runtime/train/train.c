@@ -113,12 +113,18 @@ static int load(struct run *run, bool with_state)
 static void graph_options(const struct run *run, struct weft_graph_options *graph)
 {
 	const struct weft_train_options *options = run->options;
+	struct weft_dataset_info info;
 
+	weft_dataset_info(run->train, &info);
 	*graph = (struct weft_graph_options){
 		.batch = options->batch,
 		.training = true,
 		.loss = options->loss,
 		.optimizer = options->optimizer,
+		.dim_names = options->dim_names,
+		.dim_values = options->dim_values,
+		.dims = options->dims,
+		.sequence = info.sequence,
 		.tuning = &options->tuning,
 	};
 }
@@ -430,13 +436,20 @@ static int evaluate(struct run *run)
 	struct weft_session_refusal refusal;
 	struct weft_snapshot snapshot = {0};
 	struct weft_value_source source = {weft_snapshot_read, &snapshot};
-	struct weft_evaluation_options how = {.batch = options->batch, .loss = options->loss, .source = &source};
+	struct weft_evaluation_options how = {.batch = options->batch,
+					      .loss = options->loss,
+					      .source = &source,
+					      .dim_names = options->dim_names,
+					      .dim_values = options->dim_values,
+					      .dims = options->dims};
 	struct weft_evaluation evaluation;
+	struct weft_graph_options shape;
 	char path[600], digest[65];
 	int result = weft_session_digest(run->session, digest);
 
+	graph_options(run, &shape);
 	if (!result)
-		result = weft_snapshot_take(&snapshot, run->model, run->session);
+		result = weft_snapshot_take(&snapshot, run->model, run->session, &shape);
 	if (!result)
 		result = close_session(run);
 	if (!result) {

@@ -82,6 +82,25 @@ expect "early stopping: step of the lowest loss" "$(key best_step "$work/whole.j
 "$WEFT" infer "$work/whole/model.onnx" --data generate:28x28x1,count=320 --json >"$work/infer.json"
 expect "early stopping: loss of the model kept" "$(key test_loss "$work/infer.json")" == "$(key test_loss "$work/whole.json")"
 
+# Text: words of two kinds among others, with every tenth record for the test.
+"$WEFT_DEMO_MODEL" text "$work/text.onnx"
+awk 'BEGIN {
+	split("ball goal team match bread soup salt plate", word); split("the and very with", filler)
+	print "text,label"
+	for (i = 0; i < 400; i++) {
+		kind = int(i * 7 / 3) % 2; line = ""
+		for (j = 0; j < 8; j++)
+			line = line " " (i * j % 3 ? filler[1 + (i + j) % 4] : word[1 + 4 * kind + (i * 5 + j) % 4])
+		printf "\"%s, ""said""\",%s\n", line, kind ? "food" : "sport"
+	}
+}' >"$work/text.csv"
+same "text" "$work/text.onnx" --data "$work/text.csv" --seq-len 40 --epochs 4 --batch 16 --lr 0.01
+expect "text: accuracy" "$(key test_accuracy "$work/whole.json")" ">" 0.9
+printf '[UNK]\nball\ngoal\nteam\nmatch\nbread\nsoup\nsalt\nplate\n' >"$work/vocab.txt"
+train "$work/words.json" "$work/text.onnx" --data "$work/text.csv" --seq-len 12 --vocab "$work/vocab.txt" --epochs 4 --batch 16 \
+	--lr 0.01 || fail "words: $(cat "$work/words.json.err")"
+expect "words: accuracy" "$(key test_accuracy "$work/words.json")" ">" 0.9
+
 # wrong WHAT STATUS OPTIONS...
 wrong() {
 	what=$1 wanted=$2
@@ -99,5 +118,7 @@ wrong "an unknown schedule" 2 "$@" --lr-schedule linear
 wrong "an unknown augmentation" 2 "$@" --augment rotate
 wrong "a deviation of nothing" 1 "$@" --normalize 0.5/0
 wrong "another augmentation than the checkpoint's" 1 "$@" --out "$work/parts" --resume --augment flip
+wrong "text for a model of images" 1 "$@" --data "$work/text.csv" --seq-len 40
+wrong "text without a length" 1 "$work/text.onnx" --data "$work/text.csv"
 wrong "an unknown loss" 2 "$@" --loss hinge
 wrong "another clipping than the checkpoint's" 1 "$@" --out "$work/parts" --resume --clip-norm 1

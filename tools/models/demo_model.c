@@ -7,6 +7,7 @@
  *	 poolings, one matrix product; 10 classes
  * lenet 1 x 28 x 28: two 5 x 5 convolutions, three matrix products
  * color 3 x 32 x 32: as cnn
+ * text	 any number of bytes: an embedding, a hidden layer, their mean; 4 classes
  */
 #include <errno.h>
 #include <math.h>
@@ -132,19 +133,43 @@ static void lenet(struct onnx_build *build)
 	onnx_build_output(build, "scores", 2, out);
 }
 
+/* The mean over a text of what a hidden layer makes of each token. */
+static void text(struct onnx_build *build)
+{
+	const int64_t bytes = 256, width = 24, hidden = 32, classes = 4;
+	Onnx__NodeProto *node;
+
+	onnx_build_tokens(build, "input_ids");
+	onnx_build_weight(build, "embedding.weight", 2, (int64_t[]){bytes, width}, 0.5f);
+	onnx_build_weight(build, "hidden.weight", 2, (int64_t[]){width, hidden}, bound_for(width, 1.0f));
+	onnx_build_weight(build, "hidden.bias", 1, &hidden, 0.0f);
+	onnx_build_node(build, "Gather", "embedded", (const char *[]){"embedding.weight", "input_ids", NULL});
+	onnx_build_node(build, "MatMul", "product", (const char *[]){"embedded", "hidden.weight", NULL});
+	onnx_build_node(build, "Add", "biased", (const char *[]){"product", "hidden.bias", NULL});
+	relu(build, "active", "biased");
+	node = onnx_build_node(build, "ReduceMean", "mean", (const char *[]){"active", NULL});
+	onnx_build_ints(build, node, "axes", 1, (int64_t[]){1});
+	onnx_build_int(build, node, "keepdims", 0);
+	linear(build, "scores", "mean", hidden, classes, 1.0f);
+	onnx_build_output(build, "scores", 2, (int64_t[]){0, classes});
+}
+
 int main(int argc, char **argv)
 {
 	struct onnx_build build;
 	const char *kind = argc > 1 ? argv[1] : "";
 	uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
 
-	if (argc < 3 || argc > 4 || (strcmp(kind, "cnn") && strcmp(kind, "lenet") && strcmp(kind, "color"))) {
-		fputs("Usage: weft-demo-model cnn|lenet|color FILE.onnx [SEED]\n", stderr);
+	if (argc < 3 || argc > 4 ||
+	    (strcmp(kind, "cnn") && strcmp(kind, "lenet") && strcmp(kind, "color") && strcmp(kind, "text"))) {
+		fputs("Usage: weft-demo-model cnn|lenet|color|text FILE.onnx [SEED]\n", stderr);
 		return 2;
 	}
 	onnx_build_begin(&build, kind, seed);
 	if (!strcmp(kind, "lenet"))
 		lenet(&build);
+	else if (!strcmp(kind, "text"))
+		text(&build);
 	else if (!strcmp(kind, "cnn"))
 		residual(&build, 1, 28);
 	else

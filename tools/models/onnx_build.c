@@ -106,6 +106,20 @@ void onnx_build_input(struct onnx_build *build, const char *name, size_t rank, c
 		       value_info(build, name, rank, dims));
 }
 
+void onnx_build_tokens(struct onnx_build *build, const char *name)
+{
+	Onnx__ValueInfoProto *info = value_info(build, name, 2, (int64_t[]){0, 0});
+	Onnx__TensorShapeProto__Dimension *tokens;
+
+	if (!info)
+		return;
+	info->type->tensor_type->elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
+	tokens = info->type->tensor_type->shape->dim[1];
+	free(tokens->dim_param);
+	tokens->dim_param = copy(build, "tokens");
+	append(build, &build->model->graph->input, &build->model->graph->n_input, info);
+}
+
 void onnx_build_output(struct onnx_build *build, const char *name, size_t rank, const int64_t *dims)
 {
 	if (!build->failed)

@@ -19,6 +19,8 @@ void onnx_build_begin(struct onnx_build *build, const char *name, uint64_t seed)
 /** The model's input or output; a dimension of 0 is the batch, which stays open. */
 void onnx_build_input(struct onnx_build *build, const char *name, size_t rank, const int64_t *dims);
 void onnx_build_output(struct onnx_build *build, const char *name, size_t rank, const int64_t *dims);
+/** An input of tokens, i64 [batch, tokens], both open. */
+void onnx_build_tokens(struct onnx_build *build, const char *name);
 /** A weight, uniform in [-bound, bound). */
 void onnx_build_weight(struct onnx_build *build, const char *name, size_t rank, const int64_t *dims, float bound);
 /** A node with one output; @inputs ends with NULL.  Returns it for attributes; NULL: out of memory. */

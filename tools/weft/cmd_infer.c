@@ -12,6 +12,7 @@
 #include "data_options.h"
 #include "graph/graph.h"
 #include "input_file.h"
+#include "model_options.h"
 #include "sizes.h"
 #include "tuning.h"
 #include "weft/error.h"
@@ -24,12 +25,13 @@ struct infer_arguments {
 	const char *model, *data, *input;
 	uint32_t batch;
 	struct weft_dataset_options dataset;
+	struct model_options shape;
 	enum weft_loss loss;
 	bool json;
 };
 
 static const struct argp_option options[] = {
-	{"data", KEY_DATA, "DIR", 0, "Classify the test images of a data set, as for weft train", 1},
+	{"data", KEY_DATA, "DIR", 0, "Judge the test set, as for weft train", 1},
 	{"input", KEY_INPUT, "FILE", 0, "Print the outputs for the tensor in FILE, .npy or .pb", 1},
 	{"batch", KEY_BATCH, "N", 0, "Examples per step with --data (default: 64)", 1},
 	{"loss", KEY_LOSS, "NAME", 0, "Loss of --data: cross-entropy, mse or bce (default: cross-entropy)", 1},
@@ -65,6 +67,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->budget;
 		state->child_inputs[1] = &arguments->dataset;
+		state->child_inputs[2] = &arguments->shape;
 		return 0;
 	case ARGP_KEY_END:
 		if (!arguments->model)
@@ -77,8 +80,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{&budget_argp, 0, "Device and budgets:", 10}, {&data_argp, 0, "Data:", 8}, {0}};
+static const struct argp_child children[] = {{&budget_argp, 0, "Device and budgets:", 10},
+					     {&data_argp, 0, "Data:", 8},
+					     {&model_argp, 0, "The model:", 7},
+					     {0}};
 static const struct argp argp = {
 	options,
 	parse,
@@ -104,7 +109,11 @@ static void print_json(cJSON *object)
 static int infer_data(const struct infer_arguments *arguments, struct accel_device *device,
 		      const struct weft_model *model, struct weft_session_refusal *refusal)
 {
-	struct weft_evaluation_options how = {.batch = arguments->batch, .loss = arguments->loss};
+	struct weft_evaluation_options how = {.batch = arguments->batch,
+					      .loss = arguments->loss,
+					      .dim_names = arguments->shape.dim_name,
+					      .dim_values = arguments->shape.dim_value,
+					      .dims = arguments->shape.dims};
 	struct weft_evaluation evaluation;
 	struct weft_dataset *dataset;
 	char text[32], size[24];
@@ -132,7 +141,7 @@ static int infer_data(const struct infer_arguments *arguments, struct accel_devi
 		cJSON_AddNumberToObject(object, "peak_storage_bytes", (double)evaluation.usage.peak_storage_bytes);
 		print_json(object);
 	} else {
-		printf("  %-16s %.2f %% of %" PRIu64 " images\n", "test accuracy", 100 * evaluation.accuracy,
+		printf("  %-16s %.2f %% of %" PRIu64 " examples\n", "test accuracy", 100 * evaluation.accuracy,
 		       evaluation.examples);
 		printf("  %-16s %.4f\n", "test loss", evaluation.loss);
 		printf("  %-16s %s\n", "step", seconds_format(evaluation.step_seconds, text));
@@ -244,6 +253,7 @@ static int infer_input(const struct infer_arguments *arguments, struct accel_dev
 	if (result)
 		return result;
 	graph_options.batch = input.rank ? input.dims[0] : 1;
+	model_options_apply(&arguments->shape, &graph_options);
 	result = weft_model_graph(model, &graph_options, &graph);
 	if (!result)
 		result = weft_session_new(device, graph, &arguments->budget.session, &session, refusal);
@@ -296,6 +306,7 @@ static int run(int argc, char **argv)
 	accel_device_unref(device);
 	weft_model_free(model);
 	budget_free(&arguments.budget);
+	model_options_free(&arguments.shape);
 	return status;
 }
 

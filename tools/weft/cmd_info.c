@@ -9,6 +9,7 @@
 #include <cjson/cJSON.h>
 
 #include "command.h"
+#include "model_options.h"
 #include "graph/graph.h"
 #include "sizes.h"
 #include "weft/error.h"
@@ -17,6 +18,7 @@ enum { KEY_JSON = KEY_COMMAND, KEY_BATCH };
 
 struct info_arguments {
 	struct budget_options budget;
+	struct model_options shape;
 	const char *model;
 	uint32_t batch;
 	bool json;
@@ -48,14 +50,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "one model at a time: %s and %s", arguments->model, arg);
 		arguments->model = arg;
 		return 0;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->shape;
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
+static const struct argp_child children[] = {{&model_argp, 0, NULL, 0}, {0}};
 static const struct argp argp = {
-	options, parse, "[MODEL.onnx]", "Tell about the device and, where one is given, about a model.",
-	NULL,	 NULL,	NULL,
+	options,  parse, "[MODEL.onnx]", "Tell about the device and, where one is given, about a model.",
+	children, NULL,	 NULL,
 };
 
 static void add_device(cJSON *object, const struct accel_device_info *info)
@@ -102,6 +108,7 @@ static int add_model(cJSON *object, const struct info_arguments *arguments)
 
 	if (result)
 		return result;
+	model_options_apply(&arguments->shape, &options);
 	result = weft_model_info(model, &info);
 	if (!result) {
 		about = cJSON_AddObjectToObject(object, "model");
@@ -175,6 +182,7 @@ static int run(int argc, char **argv)
 	}
 	cJSON_Delete(object);
 	accel_device_unref(device);
+	model_options_free(&arguments.shape);
 	return status;
 }
 

@@ -87,6 +87,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->budget;
 		state->child_inputs[1] = &arguments->tuning;
+		state->child_inputs[2] = &arguments->shape;
 		return 0;
 	case ARGP_KEY_END:
 		check_arguments(state, arguments);
@@ -96,8 +97,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{&budget_argp, 0, "Device and budgets:", 10}, {&tuning_argp, 0, "What is trained:", 9}, {0}};
+static const struct argp_child children[] = {{&budget_argp, 0, "Device and budgets:", 10},
+					     {&tuning_argp, 0, "What is trained:", 9},
+					     {&model_argp, 0, "The model:", 7},
+					     {0}};
 static const struct argp argp = {
 	options,
 	parse,
@@ -124,6 +127,7 @@ static int run(int argc, char **argv)
 	status = arguments.instance ? plan_instance(&arguments) : plan_model(&arguments);
 	budget_free(&arguments.budget);
 	tuning_free(&arguments.tuning);
+	model_options_free(&arguments.shape);
 	return status;
 }
 

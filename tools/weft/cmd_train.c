@@ -11,6 +11,7 @@
 #include <cjson/cJSON.h>
 
 #include "command.h"
+#include "model_options.h"
 #include "data_options.h"
 #include "plan/plan.h"
 #include "progress.h"
@@ -46,6 +47,7 @@ enum {
 struct train_arguments {
 	struct budget_options budget;
 	struct tuning_options tuning;
+	struct model_options shape;
 	struct weft_train_options train;
 	const char *model, *timeline;
 	double lr, momentum, weight_decay; /* NAN: the optimizer's default */
@@ -56,7 +58,7 @@ struct train_arguments {
 static const struct argp_option options[] = {
 	{"data", KEY_DATA, "DIR", 0,
 	 "Labelled images: a directory with IDX (MNIST), CIFAR binary or NPY files, or with pictures in "
-	 "train/CLASS and test/CLASS; or generate:28x28x1, "
+	 "train/CLASS and test/CLASS, or text, also as a single .csv or .jsonl file; or generate:28x28x1, "
 	 "generate:32x32x3",
 	 1},
 	{"augment", KEY_AUGMENT, "WHAT", 0,
@@ -208,6 +210,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &arguments->budget;
 		state->child_inputs[1] = &arguments->tuning;
 		state->child_inputs[2] = &train->dataset;
+		state->child_inputs[3] = &arguments->shape;
 		return 0;
 	case ARGP_KEY_END:
 		check_arguments(state, arguments);
@@ -220,12 +223,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_child children[] = {{&budget_argp, 0, "Device and budgets:", 10},
 					     {&tuning_argp, 0, "What is trained:", 9},
 					     {&data_argp, 0, "Data:", 8},
+					     {&model_argp, 0, "The model:", 7},
 					     {0}};
 static const struct argp argp = {
 	options,
 	parse,
 	"MODEL.onnx",
-	"Train a model on labelled images, within budgets of device memory, host memory and storage.\v"
+	"Train a model on labelled images or texts, within budgets of device memory, host memory and storage.\v"
 	"The trained weights are the same bits for every budget, policy and number of threads.\n\n"
 	"EXAMPLES\n"
 	"  weft train lenet.onnx --data mnist --epochs 5 --out run\n"
@@ -256,6 +260,9 @@ static void choose_hyper(struct train_arguments *arguments)
 		arguments->train.schedule.epochs = (arguments->train.epochs + 2) / 3;
 	arguments->train.loss = arguments->tuning.loss;
 	arguments->train.tuning = arguments->tuning.tuning;
+	arguments->train.dim_names = arguments->shape.dim_name;
+	arguments->train.dim_values = arguments->shape.dim_value;
+	arguments->train.dims = arguments->shape.dims;
 	arguments->train.tuning.lora_seed = arguments->budget.session.seed;
 }
 
@@ -447,7 +454,8 @@ static int run(int argc, char **argv)
 	status = train(&arguments);
 	budget_free(&arguments.budget);
 	tuning_free(&arguments.tuning);
+	model_options_free(&arguments.shape);
 	return status;
 }
 
-const struct command command_train = {"train", "train a model on labelled images", run};
+const struct command command_train = {"train", "train a model on labelled images or texts", run};

@@ -11,6 +11,8 @@ static const struct argp_option options[] = {
 	 "Bytes of images become (x / 255 - mean) / deviation, with a number for each channel or one for all, for "
 	 "example 0.485,0.456,0.406/0.229,0.224,0.225 (default: by the data set)",
 	 17},
+	{"seq-len", KEY_SEQ_LEN, "N", 0, "Tokens of a text (default: what the model takes, if it says)", 17},
+	{"vocab", KEY_VOCAB, "FILE", 0, "Tokens of text, one a line, as of BERT (default: a token is a byte)", 17},
 	{0},
 };
 
@@ -48,6 +50,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		data->normalisations = parse_numbers(state, arg, arg, slash, data->mean);
 		if (parse_numbers(state, arg, slash + 1, arg + strlen(arg), data->deviation) != data->normalisations)
 			argp_error(state, "--normalize %s: as many means as deviations are needed", arg);
+		return 0;
+	case KEY_SEQ_LEN:
+		data->sequence = (uint32_t)argument_whole(state, "--seq-len", arg, 1, 1 << 20);
+		return 0;
+	case KEY_VOCAB:
+		data->vocabulary = arg;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

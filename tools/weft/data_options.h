@@ -6,7 +6,7 @@
 #include <argp.h>
 #include "weft/data.h"
 
-/** --normalize; its input is a struct weft_dataset_options. */
+/** --normalize, --seq-len, --vocab; its input is a struct weft_dataset_options. */
 extern const struct argp data_argp;
 /** The value of --augment: flip, crop:N, or both. */
 void data_augmentation(struct argp_state *state, const char *text, struct weft_augmentation *augmentation);

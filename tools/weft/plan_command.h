@@ -4,11 +4,13 @@
 #define WEFT_PLAN_COMMAND_H
 
 #include "command.h"
+#include "model_options.h"
 #include "tuning.h"
 
 struct plan_arguments {
 	struct budget_options budget;
 	struct tuning_options tuning;
+	struct model_options shape;
 	const char *model, *instance, *timeline;
 	const char *sweep; /* SVG of --instance over all budgets; NULL: none */
 	bool train, json;

@@ -163,6 +163,7 @@ int plan_model(const struct plan_arguments *arguments)
 		weft_model_free(model);
 		return STATUS_FAILED;
 	}
+	model_options_apply(&arguments->shape, &graph_options);
 	if (!result)
 		result = weft_model_graph(model, &graph_options, &graph);
 	if (!result)

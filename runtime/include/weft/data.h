@@ -29,6 +29,10 @@ enum weft_split { WEFT_SPLIT_TRAIN, WEFT_SPLIT_TEST };
  *	archive unpacks to;
  *	a directory with folders train/CLASS of .png, .jpg or .jpeg, and test/ or val/;
  *	the middle of each picture is brought to the size asked for;
+ *	a file .csv or .jsonl of labelled text, plain or .gz: every tenth record is
+ *	for the test; or a directory with train.csv or train.jsonl, and test.  CSV
+ *	has a header; columns, or members of the JSON objects, are text (or
+ *	sentence, content, review) and label (or class, category, target);
  *	a directory with train-images.npy [N, C, H, W] or [N, H, W],
  *	train-labels.npy [N], test-...; numbers that are not finite are refused;
  *	"generate:28x28x1" or "generate:32x32x3", optionally with
@@ -47,6 +51,12 @@ struct weft_dataset_options {
 	/* Images of bytes: (x / 255 - mean) / deviation with these, one per channel or one for all; 0: the set's own. */
 	uint32_t normalisations;
 	float mean[4], deviation[4];
+	/*
+	 * Text: tokens of an example, needed; longer texts are cut off.  A token is a line of the file @vocabulary, by
+	 * number, or NULL: a byte, 0 where the text has ended.
+	 */
+	uint32_t sequence;
+	const char *vocabulary;
 };
 int weft_dataset_open_with(const char *where, enum weft_split split, const struct weft_dataset_options *options,
 			   struct weft_dataset **dataset);
@@ -55,7 +65,8 @@ struct weft_dataset_info {
 	char name[64];
 	uint64_t examples;
 	uint32_t classes;
-	uint32_t channels, height, width;
+	uint32_t channels, height, width; /* images */
+	uint32_t sequence, tokens;	  /* text: tokens of an example, each below @tokens; else 0 */
 	/*
 	 * Per channel, applied when reading bytes: (x / 255 - mean) / deviation.
 	 * IDX: MNIST's 0.1307, 0.3081.  CIFAR: of each set's training images.
@@ -71,6 +82,13 @@ int weft_dataset_info(const struct weft_dataset *dataset, struct weft_dataset_in
  */
 int weft_dataset_read(struct weft_dataset *dataset, const uint64_t *index, uint32_t count, bool channels_last,
 		      float *images, int32_t *labels);
+
+/**
+ * The same for text: i64 [count, sequence] of token numbers, and @used [count], how
+ * many of each are of the text.
+ */
+int weft_dataset_read_tokens(struct weft_dataset *dataset, const uint64_t *index, uint32_t count, int64_t *tokens,
+			     uint32_t *used, int32_t *labels);
 
 /** Random changes of training images: which ones depends on seed, epoch and example only. */
 struct weft_augmentation {

@@ -84,6 +84,7 @@ struct weft_graph_options {
 	const char *const *dim_names; /* other symbolic dimensions to bind */
 	const int64_t *dim_values;
 	uint32_t dims;
+	uint32_t sequence; /* binds what is still open of dimension 1 of inputs that are no floats: tokens of a text; 0: nothing */
 	const struct weft_tuning *tuning; /* training; NULL: all zero */
 };
 /**

@@ -61,6 +61,9 @@ struct weft_schedule {
 struct weft_train_options {
 	const char *data; /* as weft_dataset_open() takes it */
 	struct weft_dataset_options dataset;   /* the size of pictures is the model's */
+	const char *const *dim_names; /* symbolic dimensions of the model to bind, as in struct weft_graph_options */
+	const int64_t *dim_values;
+	uint32_t dims;
 	struct weft_augmentation augmentation; /* of training examples; its seed and epoch are set by training */
 	uint32_t epochs, batch;
 	enum weft_optimizer optimizer;
@@ -129,6 +132,9 @@ struct weft_value_source {
 struct weft_evaluation_options {
 	uint32_t batch;	     /* at most; fewer where the budget has no room */
 	enum weft_loss loss; /* NONE is cross-entropy */
+	const char *const *dim_names; /* symbolic dimensions of the model to bind, as in struct weft_graph_options */
+	const int64_t *dim_values;
+	uint32_t dims;
 	const struct weft_value_source *source; /* NULL: the model file's weights */
 };
 /** Judge every example of @dataset with @model. */

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "model_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+
+static const struct argp_option options[] = {
+	{"dim", KEY_DIM, "NAME=VALUE", 0, "Bind a symbolic dimension of the model; may be given again", 18},
+	{0},
+};
+
+static void add_dim(struct argp_state *state, struct model_options *model, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	const char **name = reallocarray(model->dim_name, model->dims + 1, sizeof(*name));
+	int64_t *value;
+
+	if (name)
+		model->dim_name = name;
+	value = reallocarray(model->dim_value, model->dims + 1, sizeof(*value));
+	if (value)
+		model->dim_value = value;
+	if (!equals || equals == text)
+		argp_error(state, "--dim %s: expected NAME=VALUE", text);
+	else if (!name || !value || !(name[model->dims] = strndup(text, (size_t)(equals - text))))
+		argp_failure(state, STATUS_FAILED, 0, "out of memory");
+	else
+		value[model->dims++] = (int64_t)argument_whole(state, "--dim", equals + 1, 1, INT32_MAX);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	if (key != KEY_DIM)
+		return ARGP_ERR_UNKNOWN;
+	add_dim(state, state->input, arg);
+	return 0;
+}
+
+const struct argp model_argp = {options, parse, NULL, NULL, NULL, NULL, NULL};
+
+void model_options_free(struct model_options *model)
+{
+	for (uint32_t i = 0; i < model->dims; i++)
+		free((char *)model->dim_name[i]);
+	free(model->dim_name);
+	free(model->dim_value);
+}
+
+void model_options_apply(const struct model_options *model, struct weft_graph_options *graph)
+{
+	graph->dim_names = model->dim_name;
+	graph->dim_values = model->dim_value;
+	graph->dims = model->dims;
+}
