@@ -65,8 +65,20 @@ int weft_lower_top_k(struct weft_lower *lower);
 int weft_lower_dropout(struct weft_lower *lower);
 int weft_lower_random(struct weft_lower *lower);
 int weft_lower_bernoulli(struct weft_lower *lower);
+int weft_lower_einsum(struct weft_lower *lower);
+int weft_lower_compress(struct weft_lower *lower);
+int weft_lower_unique(struct weft_lower *lower);
+int weft_lower_non_max_suppression(struct weft_lower *lower);
 int weft_lower_resize(struct weft_lower *lower);
 int weft_lower_max_unpool(struct weft_lower *lower);
+
+int weft_lower_quantize_linear(struct weft_lower *lower);
+int weft_lower_dequantize_linear(struct weft_lower *lower);
+int weft_lower_dynamic_quantize(struct weft_lower *lower);
+int weft_lower_matmul_integer(struct weft_lower *lower);
+int weft_lower_conv_integer(struct weft_lower *lower);
+int weft_lower_qlinear_matmul(struct weft_lower *lower);
+int weft_lower_qlinear_conv(struct weft_lower *lower);
 
 int weft_lower_trilu(struct weft_lower *lower);
 int weft_lower_one_hot(struct weft_lower *lower);
