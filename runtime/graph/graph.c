@@ -316,6 +316,7 @@ void weft_operation_command(const struct weft_graph *graph, const struct weft_op
 		tensor->address = address[i] + value->offset;
 		tensor->type = layout->type;
 		tensor->rank = layout->rank;
+		tensor->zero_point = operation->zero_point[i];
 		for (d = 0; d < layout->rank; d++) {
 			tensor->dims[d] = layout->dims[d];
 			tensor->strides[d] = layout->strides[d];

@@ -90,6 +90,7 @@ struct weft_operation {
 	bool recomputable; /* may run again with the same result (no updates) */
 	union weft_params params;
 	weft_id operand[WEFT_MAX_OPERANDS]; /* WEFT_NO_ID: optional operand absent */
+	int32_t zero_point[WEFT_MAX_OPERANDS]; /* of quantized operands (struct weft_tensor) */
 	/** Value layouts as this operation wants to see them where they differ from weft_value.layout, e.g. NCHW dims shown as NHWC; NULL if none do. Owned. */
 	struct weft_layout *view[WEFT_MAX_OPERANDS];
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "import/lower.h"
+#include "import/quantized.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -301,8 +302,15 @@ static int lower_node(struct weft_lower *lower)
 		if (i + 1 == sizeof(domains) / sizeof(domains[0]))
 			return unknown_operator(lower);
 	r = weft_fold(lower, &done);
-	if (r || done)
-		return r;
+	if (!r && !done && !lower->options->training)
+		r = weft_lower_integers(lower, &done);
+	return r || done ? r : weft_lower_operator(lower);
+}
+
+int weft_lower_operator(struct weft_lower *lower)
+{
+	unsigned int i;
+
 	for (i = 0; i < weft_operator_count; i++) {
 		const struct weft_operator *operator= & weft_operators[i];
 
@@ -441,8 +449,10 @@ static void finish(struct weft_lower *lower)
 {
 	uint32_t i;
 
-	for (i = 0; i < lower->symbols; i++)
+	for (i = 0; i < lower->symbols; i++) {
 		weft_host_tensor_free(lower->symbol[i].known);
+		weft_integer_free(lower->symbol[i].integer);
+	}
 	free(lower->symbol);
 	if (lower->table.table)
 		hdestroy_r(&lower->table);

@@ -16,8 +16,11 @@
 #include "graph/build.h"
 #include "import/model.h"
 
+struct weft_integer;
+
 struct weft_symbol {
 	const char *name;		/* the model's */
+	struct weft_integer *integer;	/* how integers make it (import/quantized.h), or NULL; owned */
 	struct weft_host_tensor *known; /* owned */
 	const Onnx__TensorProto *initializer;
 	weft_id value;		 /* WEFT_NO_ID until it is needed on the device */
@@ -51,6 +54,8 @@ struct weft_operator {
 extern const struct weft_operator weft_operators[];
 extern const unsigned int weft_operator_count;
 
+/** Lower the present node as its operator says. */
+int weft_lower_operator(struct weft_lower *lower);
 /** Evaluate the present node on the host if all of its inputs are known; *done says whether. */
 int weft_fold(struct weft_lower *lower, bool *done);
 
@@ -74,6 +79,8 @@ bool weft_has_output(const struct weft_lower *lower, unsigned int index);
 /** Whether anything reads output @index. */
 bool weft_output_is_used(const struct weft_lower *lower, unsigned int index);
 struct weft_symbol *weft_input_symbol(const struct weft_lower *lower, unsigned int index);
+/** The symbol of a name of the model, or NULL. */
+struct weft_symbol *weft_find_symbol(const struct weft_lower *lower, const char *name);
 /** The host tensor of an input that must be known when the graph is made; NULL with a sentence. */
 const struct weft_host_tensor *weft_input_known(struct weft_lower *lower, unsigned int index);
 /** The same, but NULL without a sentence where it is not known. */

@@ -7,6 +7,7 @@
 
 #include "graph/layout.h"
 #include "import/lower.h"
+#include "import/quantized.h"
 #include "weft/error.h"
 
 const char *weft_node_where(const struct weft_lower *lower)
@@ -68,7 +69,7 @@ bool weft_attribute_is(const struct weft_lower *lower, const char *name, const c
 	return attribute->s.len == strlen(text) && !memcmp(attribute->s.data, text, attribute->s.len);
 }
 
-static struct weft_symbol *find(const struct weft_lower *lower, const char *name)
+struct weft_symbol *weft_find_symbol(const struct weft_lower *lower, const char *name)
 {
 	ENTRY entry = {.key = (char *)name}, *found = NULL;
 
@@ -90,14 +91,14 @@ bool weft_has_output(const struct weft_lower *lower, unsigned int index)
 bool weft_output_is_used(const struct weft_lower *lower, unsigned int index)
 {
 	const struct weft_symbol *symbol =
-		weft_has_output(lower, index) ? find(lower, lower->node->output[index]) : NULL;
+		weft_has_output(lower, index) ? weft_find_symbol(lower, lower->node->output[index]) : NULL;
 
 	return symbol && symbol->uses;
 }
 
 struct weft_symbol *weft_input_symbol(const struct weft_lower *lower, unsigned int index)
 {
-	return weft_has_input(lower, index) ? find(lower, lower->node->input[index]) : NULL;
+	return weft_has_input(lower, index) ? weft_find_symbol(lower, lower->node->input[index]) : NULL;
 }
 
 const struct weft_host_tensor *weft_input_maybe(struct weft_lower *lower, unsigned int index)
@@ -222,6 +223,12 @@ static int materialize(struct weft_lower *lower, struct weft_symbol *symbol)
 
 	if (symbol->value != WEFT_NO_ID)
 		return 0;
+	if (symbol->integer) {
+		r = weft_integer_materialize(lower, symbol);
+		if (r || symbol->value != WEFT_NO_ID)
+			return r;
+		tensor = symbol->known;
+	}
 	if (!tensor && !symbol->initializer)
 		return weft_node_fail(lower, EINVAL, "%s is read before any node makes it", symbol->name);
 	if (!tensor)
@@ -332,7 +339,7 @@ static int set_symbol(struct weft_lower *lower, unsigned int index, weft_id id, 
 		weft_host_tensor_free(known);
 		return 0;
 	}
-	symbol = find(lower, lower->node->output[index]);
+	symbol = weft_find_symbol(lower, lower->node->output[index]);
 	if (!symbol || symbol->value != WEFT_NO_ID || symbol->known || symbol->initializer) {
 		weft_host_tensor_free(known);
 		return weft_node_fail(lower, EINVAL, "%s is made a second time", lower->node->output[index]);

@@ -19,6 +19,9 @@ int weft_lower_cast(struct weft_lower *lower);
 int weft_lower_cast_operand(struct weft_lower *lower, uint8_t type, struct weft_operand *operand);
 int weft_lower_identity(struct weft_lower *lower);
 
+int weft_lower_quantize(struct weft_lower *lower);
+int weft_lower_dequantize(struct weft_lower *lower);
+
 int weft_lower_reshape_operator(struct weft_lower *lower);
 int weft_lower_transpose(struct weft_lower *lower);
 int weft_lower_slice(struct weft_lower *lower);
