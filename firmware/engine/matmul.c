@@ -16,6 +16,8 @@
 /** Distance between rows of a packed tile of A: keeps them out of each other's cache sets. */
 #define A_ROW (WEFT_SUM_MATMUL + VF_WIDTH)
 
+/** Floats of a cache line. */
+#define LINE 16
 /** How far ahead the copying of A's columns reads. */
 #define PREFETCH_ROWS 16
 
@@ -33,10 +35,13 @@ struct matmul {
 	uint32_t piece_rows, piece_columns, row_pieces, column_pieces;
 };
 
+/** Rows of a transposed A that are packed together: whole tiles, and more than a cache line of each of its rows. */
+#define GROUP (24 / WEFT_TILE_ROWS * WEFT_TILE_ROWS + (24 % WEFT_TILE_ROWS ? WEFT_TILE_ROWS : 0))
+
 /* Local memory of a lane. */
 struct local {
 	float b[WEFT_SUM_MATMUL * PIECE_COLUMNS];
-	float a[WEFT_TILE_ROWS_NARROW * A_ROW];
+	float a[(GROUP > WEFT_TILE_ROWS_NARROW ? GROUP : WEFT_TILE_ROWS_NARROW) * A_ROW];
 	float c[WEFT_TILE_ROWS_NARROW * WEFT_TILE_COLUMNS];
 };
 _Static_assert(sizeof(struct local) <= WEFT_LANE_LOCAL_BYTES, "local memory");
@@ -50,6 +55,8 @@ struct piece {
 	/** The present block of k. */
 	uint32_t k0, depth;
 	bool last;
+	/** Rows of a transposed A that are packed: [packed, packed_end), of the present block. */
+	uint32_t packed, packed_end;
 };
 
 static struct matrix matrix_of(const struct weft_tensor *t, void *base)
@@ -79,8 +86,25 @@ static struct matrix transposed(struct matrix m)
 	return m;
 }
 
+/* Packs the rows from @row on of a transposed A, whole tiles of @height. */
+static void pack_group(struct piece *p, uint32_t row, uint32_t height)
+{
+	uint32_t rows = weft_min(p->rows - row, GROUP / height * height);
+	const float *from = at(&p->a, row, p->k0);
+	float *to = p->local->a;
+
+	for (uint32_t k = 0; k < p->depth; k++, from += p->a.column, to += rows) {
+		/* Rows are too far apart for the hardware to foresee. */
+		__builtin_prefetch(from + PREFETCH_ROWS * p->a.column);
+		__builtin_prefetch(from + PREFETCH_ROWS * p->a.column + rows - 1);
+		weft_copy_floats(to, from, rows);
+	}
+	p->packed = row;
+	p->packed_end = row + rows;
+}
+
 /* Rows of A for a tile; packed into local memory where that pays or must be. */
-static enum weft_tile_form prepare_a(const struct piece *p, uint32_t row, uint32_t rows, const float **pointer,
+static enum weft_tile_form prepare_a(struct piece *p, uint32_t row, uint32_t rows, const float **pointer,
 				     ptrdiff_t *step)
 {
 	const float *a = at(&p->a, row, p->k0);
@@ -92,16 +116,10 @@ static enum weft_tile_form prepare_a(const struct piece *p, uint32_t row, uint32
 		pointer[0] = a;
 		*step = p->a.column;
 		if (reused) {
-			for (uint32_t k = 0; k < p->depth; k++) {
-				const float *from = a + (ptrdiff_t)k * p->a.column;
-
-				/* Rows are too far apart for the hardware to foresee. */
-				__builtin_prefetch(from + PREFETCH_ROWS * p->a.column);
-				__builtin_prefetch(from + PREFETCH_ROWS * p->a.column + rows - 1);
-				weft_copy_floats(packed + k * rows, from, rows);
-			}
-			pointer[0] = packed;
-			*step = rows;
+			if (row < p->packed || row >= p->packed_end)
+				pack_group(p, row, rows);
+			pointer[0] = packed + (row - p->packed);
+			*step = p->packed_end - p->packed;
 		}
 		return WEFT_TILE_COLUMN_FORM;
 	}
@@ -153,8 +171,29 @@ static void finish(const struct piece *p, uint32_t row, uint32_t rows, uint32_t 
 	}
 }
 
-static void run_row_of_tiles(const struct piece *p, uint32_t row, uint32_t rows)
+/*
+ * Fetches into the second-level cache what prepare_a() will read for the next
+ * row of tiles, [@begin, @end) of k: it would wait for each row anew.
+ */
+static void fetch_a(const struct piece *p, uint32_t row, uint32_t rows, uint32_t begin, uint32_t end)
 {
+	const float *a = at(&p->a, row, p->k0);
+
+	if (p->a.column == 1)
+		for (uint32_t i = 0; i < rows; i++, a += p->a.row)
+			for (uint32_t k = begin; k < end; k += LINE)
+				__builtin_prefetch(a + k, 0, 2);
+	else if (p->a.row == 1 && row >= p->packed_end)
+		for (uint32_t k = begin; k < end; k++, a += p->a.column)
+			for (uint32_t i = 0; i < GROUP; i += LINE)
+				__builtin_prefetch(a + (ptrdiff_t)begin * p->a.column + i, 0, 2);
+}
+
+static void run_row_of_tiles(struct piece *p, uint32_t row, uint32_t rows)
+{
+	const uint32_t next = row + rows, next_rows = weft_min(p->rows - next, rows);
+	/* Shared out to the panels. */
+	const uint32_t share = (uint32_t)((uint64_t)p->depth * WEFT_TILE_COLUMNS / p->columns + LINE) / LINE * LINE;
 	const union weft_params *params = p->mm->params;
 	bool accumulate = p->k0 || (params->matmul.flags & WEFT_F_ACCUMULATE), in_place = p->c.column == 1;
 	bool simple_bias = !p->bias.base || (p->bias.row == 0 && p->bias.column == 1);
@@ -177,6 +216,8 @@ static void run_row_of_tiles(const struct piece *p, uint32_t row, uint32_t rows)
 		tile.columns = weft_min(p->columns - column, WEFT_TILE_COLUMNS);
 		tile.b = p->local->b + (size_t)column * WEFT_SUM_MATMUL;
 		tile.b_step = weft_panel_width(tile.columns);
+		fetch_a(p, next, next_rows, weft_min(column / WEFT_TILE_COLUMNS * share, p->depth),
+			weft_min((column / WEFT_TILE_COLUMNS + 1) * share, p->depth));
 		for (uint32_t i = 0; i < rows; i++) {
 			c[i] = in_place ? at(&p->c, row + i, column) : &p->local->c[i * WEFT_TILE_COLUMNS];
 			/* Needed when the tile is done, and by then here. */
@@ -236,6 +277,7 @@ static void run_piece(void *argument, unsigned int index, unsigned int lane)
 	for (p.k0 = 0; p.k0 < mm->k; p.k0 += WEFT_SUM_MATMUL) {
 		p.depth = weft_min(mm->k - p.k0, WEFT_SUM_MATMUL);
 		p.last = p.k0 + p.depth == mm->k;
+		p.packed = p.packed_end = 0;
 		pack_b(&p);
 		for (uint32_t i = 0; i < p.rows; i += height)
 			run_row_of_tiles(&p, i, weft_min(p.rows - i, height));
