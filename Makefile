@@ -8,6 +8,7 @@
 #	make check		every test; the last line counts them
 #	make check-asan		the tests that fit under AddressSanitizer and UBSan
 #	make check-onnx		ONNX's backend node tests, one line each
+#	make check-torch	gradients of exported networks beside PyTorch's
 #	make bench		measurements
 #	make bench-torch	a training step beside PyTorch's
 #	make install		DESTDIR, prefix, libdir
@@ -57,6 +58,9 @@ check-onnx: setup-test build
 	@$(BUILD)/tests/conformance/onnx-node --scope tests/conformance/onnx-node.scope \
 		--pass tests/conformance/onnx-node.pass --verbose
 
+check-torch: setup-build setup-bench build
+	@/usr/bin/python3 tests/conformance/torch_models.py $(BUILD)
+
 bench: setup-build setup-bench build
 	@meson configure $(BUILD) -Dbench=enabled
 	@$(MAKE) --no-print-directory build
@@ -75,6 +79,6 @@ install: build
 clean:
 	rm -rf $(BUILD) $(ASAN_BUILD)
 
-.PHONY: all build demo check check-asan bench bench-torch install clean setup-build setup-test setup-bench
+.PHONY: all build demo check check-asan check-torch bench bench-torch install clean setup-build setup-test setup-bench
 
 include tools/vm/vm.mk

@@ -95,7 +95,8 @@ static void write_gradients(struct weft_session *session, const char *path)
 		char name[1024];
 		float *data;
 
-		if (value->kind != WEFT_VALUE_WEIGHT || value->base != id)
+		/* Tables that models carry along have no gradient where only comparisons read them. */
+		if (value->kind != WEFT_VALUE_WEIGHT || value->base != id || value->gradient == WEFT_NO_ID)
 			continue;
 		snprintf(name, sizeof(name), "%s.momentum", value->name);
 		data = malloc(bytes + 1);
