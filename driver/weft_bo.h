@@ -23,7 +23,7 @@ struct weft_usage;
  * @blocks: device memory: of the allocator
  * @pages: host memory: its pages; NULL if imported
  * @sgt: host memory: its DMA mapping; NULL after removal of the device
- * @link: in weft_device.host_bos; protected by weft_device.objects_lock
+ * @link: in weft_device.host_bos; protected by weft_device.host_bos_lock
  */
 struct weft_bo {
 	struct drm_gem_object base;

@@ -31,13 +31,19 @@ static void context_release_work(struct work_struct *work)
 {
 	struct weft_context *context = container_of(work, struct weft_context, release_work);
 	struct weft_device *wdev = context->wdev;
+	bool opened;
 
-	if (context->opened)
+	/* First, so that a reset from here on does not open it again. */
+	mutex_lock(&wdev->contexts_lock);
+	opened = context->opened;
+	context->opened = false;
+	mutex_unlock(&wdev->contexts_lock);
+	if (opened)
 		context_request(context, WEFT_HW_REQUEST_CONTEXT_CLOSE, 0);
-	/* The firmware has answered, or the device was stopped: nothing uses the tables any more. */
-	mutex_lock(&wdev->objects_lock);
+	/* The firmware has answered, or the device was reset: nothing uses the tables any more. */
+	mutex_lock(&wdev->contexts_lock);
 	list_del(&context->link);
-	mutex_unlock(&wdev->objects_lock);
+	mutex_unlock(&wdev->contexts_lock);
 	weft_vm_destroy(context->vm);
 	weft_usage_put(context->usage);
 	ida_free(&wdev->context_ids, context->id);
@@ -111,19 +117,21 @@ void weft_context_stop(struct weft_context *context)
 		context_request(context, WEFT_HW_REQUEST_CONTEXT_STOP, 0);
 }
 
-/**
- * weft_context_reopen() - make the context known to a firmware that has been started anew
- * @context: the context
- *
- * Return: 0 or a negative errno value.
- */
-int weft_context_reopen(struct weft_context *context)
+/* Make the context known to the firmware.  A reset at any moment does so too. */
+static int context_open(struct weft_context *context)
 {
-	return context_request(context, WEFT_HW_REQUEST_CONTEXT_OPEN, context->vm->mmu.root->dma);
+	struct weft_device *wdev = context->wdev;
+	int ret;
+
+	mutex_lock(&wdev->contexts_lock);
+	context->opened = true;
+	mutex_unlock(&wdev->contexts_lock);
+	ret = context_request(context, WEFT_HW_REQUEST_CONTEXT_OPEN, context->vm->mmu.root->dma);
+	return ret == -ECANCELED || ret == -EBUSY ? 0 : ret;
 }
 
 /**
- * weft_context_reopen_in_reset() - likewise, where a silent device must not be waited for
+ * weft_context_reopen_in_reset() - make the context known to a firmware that has been started anew
  * @context: the context
  *
  * Return: 0 or a negative errno value.
@@ -147,10 +155,10 @@ void weft_context_unmap_all(struct weft_device *wdev)
 {
 	struct weft_context *context;
 
-	mutex_lock(&wdev->objects_lock);
+	mutex_lock(&wdev->contexts_lock);
 	list_for_each_entry(context, &wdev->contexts, link)
 		weft_vm_free_tables(context->vm);
-	mutex_unlock(&wdev->objects_lock);
+	mutex_unlock(&wdev->contexts_lock);
 }
 
 static struct weft_context *context_new(struct weft_device *wdev)
@@ -178,9 +186,9 @@ static struct weft_context *context_new(struct weft_device *wdev)
 	/* From here on weft_context_put() undoes everything. */
 	drm_dev_get(&wdev->drm);
 	atomic_inc(&wdev->counts.contexts);
-	mutex_lock(&wdev->objects_lock);
+	mutex_lock(&wdev->contexts_lock);
 	list_add(&context->link, &wdev->contexts);
-	mutex_unlock(&wdev->objects_lock);
+	mutex_unlock(&wdev->contexts_lock);
 	return context;
 
 err_free_id:
@@ -207,10 +215,9 @@ int weft_context_create_ioctl(struct drm_device *drm, void *data, struct drm_fil
 		return PTR_ERR(context);
 	context->command_timeout_ns = args->command_timeout_ns ? min(args->command_timeout_ns, longest) : longest;
 	context->device_bytes_limit = args->device_bytes_limit ?: U64_MAX;
-	ret = weft_context_reopen(context);
+	ret = context_open(context);
 	if (ret)
 		goto err_put;
-	context->opened = true;
 	/* Last: from here on another thread may destroy it. */
 	ret = xa_alloc(&client->contexts, &args->id, context, XA_LIMIT(1, WEFT_MAX_CONTEXTS_PER_FILE), GFP_KERNEL);
 	if (ret) {
@@ -262,10 +269,10 @@ int weft_context_recover_ioctl(struct drm_device *drm, void *data, struct drm_fi
 		return -ENOENT;
 	if (atomic_read(&context->pending))
 		goto out;
-	/* The firmware forgets the fault with the context. */
+	/* The firmware forgets the fault with the context, and everything in a reset. */
 	ret = context_request(context, WEFT_HW_REQUEST_CONTEXT_CLOSE, 0);
-	if (!ret)
-		ret = weft_context_reopen(context);
+	if (!ret || ret == -ECANCELED)
+		ret = context_open(context);
 	if (ret)
 		goto out;
 	xa_lock(&client->queues);

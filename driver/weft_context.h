@@ -31,8 +31,9 @@ struct weft_usage;
  * @fault: the first fault
  * @banned: it has faulted, or is being closed: refuse jobs
  * @closing: it was destroyed by user space
- * @opened: the firmware knows it
- * @link: in weft_device.contexts; protected by weft_device.objects_lock
+ * @opened: the firmware knows it, or is about to be told; protected by
+ *	weft_device.contexts_lock
+ * @link: in weft_device.contexts; protected likewise
  * @release_work: closes it, which waits for the firmware
  */
 struct weft_context {
@@ -57,7 +58,6 @@ struct weft_context *weft_context_lookup(struct weft_client *client, u32 id);
 void weft_context_put(struct weft_context *context);
 void weft_context_stop(struct weft_context *context);
 void weft_context_fault(struct weft_context *context, const struct weft_fault_record *fault);
-int weft_context_reopen(struct weft_context *context);
 int weft_context_reopen_in_reset(struct weft_context *context);
 
 void weft_context_unmap_all(struct weft_device *wdev);

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * devcoredump: what was going on when a job or the device was given up, as text.
- * Taken in the fence signalling path, so it gives up rather than wait for memory.
+/**
+ * DOC: dumps
+ *
+ * What was going on when a job or the device was given up, as text, for devcoredump.
+ *
+ * It is captured at once, with interrupts possibly off and in the fence signalling
+ * path: it gives up rather than wait for memory.  A work item hands it over.  While one
+ * is under way, or waits to be read, no other is made: the first tells most.
  */
 #include <linux/devcoredump.h>
-#include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include <drm/drm_print.h>
 
@@ -18,6 +23,45 @@
 #include "weft_queue.h"
 
 #define DUMP_BYTES 16384
+
+static void coredump_work(struct work_struct *work)
+{
+	struct weft_device *wdev = container_of(work, struct weft_device, coredump.work);
+	struct weft_coredump *dump = &wdev->coredump;
+	unsigned long flags;
+	size_t bytes;
+	void *text, *copy;
+
+	spin_lock_irqsave(&dump->lock, flags);
+	text = dump->text;
+	bytes = dump->bytes;
+	dump->text = NULL;
+	spin_unlock_irqrestore(&dump->lock, flags);
+	if (!text)
+		return;
+	/* devcoredump wants vmalloc()ed memory, and frees it. */
+	copy = vmalloc(bytes);
+	if (copy) {
+		memcpy(copy, text, bytes);
+		dev_coredumpv(wdev->drm.dev, copy, bytes, GFP_KERNEL);
+	}
+	kfree(text);
+}
+
+void weft_coredump_init(struct weft_device *wdev)
+{
+	spin_lock_init(&wdev->coredump.lock);
+	INIT_WORK(&wdev->coredump.work, coredump_work);
+}
+
+/**
+ * weft_coredump_fini() - wait for the last dump to be handed over, at removal
+ * @wdev: the device, which makes none any more
+ */
+void weft_coredump_fini(struct weft_device *wdev)
+{
+	flush_work(&wdev->coredump.work);
+}
 
 static void print_mailbox(struct drm_printer *p, const struct weft_hw_mailbox *mailbox)
 {
@@ -39,40 +83,43 @@ static void print_mailbox(struct drm_printer *p, const struct weft_hw_mailbox *m
 	}
 }
 
-/*
- * Hand the text to devcoredump, page by page: it would free a single buffer with vfree(),
- * and such a one cannot be had without waiting.
- */
-static void publish(struct device *dev, const char *text, size_t bytes)
+static void print_fault(struct drm_printer *p, const struct weft_fault_record *fault)
 {
-	unsigned int count = DIV_ROUND_UP(bytes, PAGE_SIZE);
-	struct scatterlist *list = kmalloc_array(count, sizeof(*list), GFP_NOWAIT | __GFP_NOWARN);
+	drm_printf(p, "fault: reason %u, opcode %#x, engine %u, operand %u, command %u, tag %u, detail %u, ",
+		   fault->reason, fault->opcode, fault->engine, fault->operand, fault->command, fault->tag,
+		   fault->detail);
+	drm_printf(p, "address %#llx\n", fault->address);
+}
 
-	if (!list)
-		return;
-	sg_init_table(list, count);
-	for (unsigned int i = 0; i < count; i++) {
-		struct page *page = alloc_page(GFP_NOWAIT | __GFP_NOWARN);
+/* False: one is under way already. */
+static bool hand_over(struct weft_coredump *dump, void *text, size_t bytes)
+{
+	unsigned long flags;
+	bool first;
 
-		if (!page) {
-			while (i--)
-				__free_page(sg_page(&list[i]));
-			kfree(list);
-			return;
-		}
-		sg_set_page(&list[i], page, min(bytes - i * PAGE_SIZE, PAGE_SIZE), 0);
+	spin_lock_irqsave(&dump->lock, flags);
+	first = !dump->text;
+	if (first) {
+		dump->text = text;
+		dump->bytes = bytes;
 	}
-	sg_copy_from_buffer(list, count, text, bytes);
-	dev_coredumpsg(dev, list, bytes, GFP_NOWAIT); /* frees them */
+	spin_unlock_irqrestore(&dump->lock, flags);
+	if (first)
+		queue_work(weft_release_wq, &dump->work);
+	return first;
 }
 
 /**
  * weft_coredump() - make a dump
  * @wdev: the device
  * @job: the job concerned, or NULL
+ * @fault: why it was stopped, or NULL
  * @why: one line
+ *
+ * May be called with interrupts off.
  */
-void weft_coredump(struct weft_device *wdev, const struct weft_job *job, const char *why)
+void weft_coredump(struct weft_device *wdev, const struct weft_job *job, const struct weft_fault_record *fault,
+		   const char *why)
 {
 	struct drm_print_iterator iterator = { .remain = DUMP_BYTES };
 	struct weft_hw_mailbox *mailbox;
@@ -92,8 +139,11 @@ void weft_coredump(struct weft_device *wdev, const struct weft_job *job, const c
 		drm_printf(&p, "job: context %u, queue %u, number %llu, sequence %#x, stream %#llx + %#llx\n",
 			   job->queue->context->id, job->queue->hw_id, job->number, job->call.sequence,
 			   job->request.address, job->request.bytes);
+	if (fault)
+		print_fault(&p, fault);
 	print_mailbox(&p, mailbox);
-	publish(wdev->drm.dev, text, DUMP_BYTES - iterator.remain);
+	if (hand_over(&wdev->coredump, text, DUMP_BYTES - iterator.remain))
+		text = NULL;
 out:
 	kfree(text);
 	kfree(mailbox);

@@ -48,13 +48,13 @@ static int show_contexts(struct seq_file *file, void *unused)
 	struct weft_device *wdev = seq_device(file);
 	struct weft_context *context;
 
-	mutex_lock(&wdev->objects_lock);
+	mutex_lock(&wdev->contexts_lock);
 	list_for_each_entry(context, &wdev->contexts, link)
 		seq_printf(file, "%u: fault %u, pending %d, mappings %u, device %lld, host %lld\n", context->id,
 			   READ_ONCE(context->fault.reason), atomic_read(&context->pending),
 			   READ_ONCE(context->vm->mappings), atomic64_read(&context->usage->device_bytes),
 			   atomic64_read(&context->usage->host_bytes));
-	mutex_unlock(&wdev->objects_lock);
+	mutex_unlock(&wdev->contexts_lock);
 	return 0;
 }
 

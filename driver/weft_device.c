@@ -108,7 +108,10 @@ int weft_device_init(struct weft_device *wdev)
 
 	INIT_LIST_HEAD(&wdev->host_bos);
 	INIT_LIST_HEAD(&wdev->contexts);
-	ret = drmm_mutex_init(drm, &wdev->objects_lock);
+	ret = drmm_mutex_init(drm, &wdev->host_bos_lock);
+	if (ret)
+		return ret;
+	ret = drmm_mutex_init(drm, &wdev->contexts_lock);
 	if (ret)
 		return ret;
 	ret = drmm_mutex_init(drm, &wdev->memory.lock);
@@ -129,6 +132,7 @@ int weft_device_init(struct weft_device *wdev)
 	if (!wdev->reset_wq)
 		return -ENOMEM;
 	weft_reset_init(wdev);
+	weft_coredump_init(wdev);
 	return drmm_add_action_or_reset(drm, reset_wq_fini, NULL);
 }
 
@@ -142,4 +146,5 @@ void weft_device_die(struct weft_device *wdev)
 {
 	WRITE_ONCE(wdev->dead, true);
 	weft_ring_close(wdev);
+	weft_ring_release(wdev);
 }

@@ -4,15 +4,20 @@
  *
  * Lock order, outermost first:
  *
- *	weft_context.bind_lock	(mutex)
  *	dma_resv of the context's gpuvm
- *	weft_bo.gpuva_lock	(mutex)
+ *	weft_vm.bind_lock	(mutex, S)
+ *	weft_bo.gpuva_lock	(mutex, S)
  *	weft_memory.lock	(mutex)
+ *	weft_device.host_bos_lock (mutex)
  *	weft_queue.lock		(mutex)
- *	weft_ring.lock		(spinlock, interrupts off)
- *	weft_context.fault_lock	(spinlock, interrupts off)
+ *	weft_device.contexts_lock (mutex, S)
+ *	weft_ring.lock		(spinlock, interrupts off, S)
+ *	weft_context.fault_lock	(spinlock, interrupts off, S)
+ *	weft_coredump.lock	(spinlock, interrupts off, S)
  *
- * Only the last two are taken in the fence signalling path.
+ * Those with S are taken in the fence signalling path (completion, time-outs and resets,
+ * asynchronous binds): whoever holds one allocates no memory.  dma_resv is taken inside
+ * of no other lock of this driver.
  */
 #ifndef __WEFT_DEVICE_H__
 #define __WEFT_DEVICE_H__
@@ -26,6 +31,7 @@
 
 #include <weft_hw.h>
 
+#include "weft_coredump.h"
 #include "weft_ring.h"
 
 #define WEFT_MAX_CONTEXTS_PER_FILE 32
@@ -127,9 +133,11 @@ struct weft_counts {
  * @heartbeat_seen: jiffies when it changed last
  * @resets: device resets so far
  * @dead: the device does not answer any more, or was removed
- * @objects_lock: protects @host_bos and @contexts
+ * @host_bos_lock: protects @host_bos
  * @host_bos: buffer objects with DMA mappings
+ * @contexts_lock: protects @contexts, and weft_context.opened of those in it
  * @contexts: contexts with page tables
+ * @coredump: the last dump
  * @counts: live objects
  */
 struct weft_device {
@@ -153,9 +161,11 @@ struct weft_device {
 	unsigned long heartbeat_seen;
 	atomic64_t resets;
 	bool dead;
-	struct mutex objects_lock;
+	struct mutex host_bos_lock;
 	struct list_head host_bos;
+	struct mutex contexts_lock;
 	struct list_head contexts;
+	struct weft_coredump coredump;
 	struct weft_counts counts;
 };
 

@@ -118,11 +118,9 @@ static const struct drm_driver weft_driver = {
 static irqreturn_t weft_interrupt(int irq, void *data)
 {
 	struct weft_device *wdev = data;
-	bool cookie = dma_fence_begin_signalling();
 
 	/* MSI-X is not shared: ours, whether something is left to take or not. */
 	weft_ring_poll(wdev);
-	dma_fence_end_signalling(cookie);
 	return IRQ_HANDLED;
 }
 
@@ -130,7 +128,7 @@ static irqreturn_t weft_interrupt(int irq, void *data)
 static int map_windows(struct weft_device *wdev)
 {
 	struct pci_dev *pdev = wdev->pdev;
-	u32 version;
+	u32 version, oldest = WEFT_HW_VERSION(WEFT_HW_VERSION_MAJOR, WEFT_HW_VERSION_MINOR);
 	int ret;
 
 	if (pci_resource_len(pdev, WEFT_BAR_REGISTERS) < WEFT_REG_DOORBELL + sizeof(u32) ||
@@ -142,8 +140,9 @@ static int map_windows(struct weft_device *wdev)
 	if (weft_mailbox_read64(wdev, magic) != WEFT_HW_MAGIC)
 		return -ENODEV;
 	version = weft_mailbox_read32(wdev, version);
-	if (version >> 16 != WEFT_HW_VERSION_MAJOR) {
-		dev_err(&pdev->dev, "device has interface %u.%u, this driver %u.%u\n", version >> 16, version & 0xffff,
+	/* A minor only adds, but this driver needs what the last one has added. */
+	if (version >> 16 != WEFT_HW_VERSION_MAJOR || version < oldest) {
+		dev_err(&pdev->dev, "device has interface %u.%u, this driver needs %u.%u\n", version >> 16, version & 0xffff,
 			WEFT_HW_VERSION_MAJOR, WEFT_HW_VERSION_MINOR);
 		return -EPROTO;
 	}
@@ -267,6 +266,7 @@ static void weft_remove(struct pci_dev *pdev)
 	/* Contexts that are being released wait for nothing any more. */
 	flush_workqueue(weft_release_wq);
 	pci_clear_master(pdev);
+	weft_coredump_fini(wdev);
 	devm_free_irq(&pdev->dev, pci_irq_vector(pdev, WEFT_HW_VECTOR_EVENT), wdev);
 	weft_bo_host_unmap_all(wdev);
 	weft_context_unmap_all(wdev);

@@ -53,7 +53,8 @@ static int image_check(struct weft_device *wdev, const struct firmware *fw)
 		drm_err(drm, "%s is damaged (checksum or size)\n", WEFT_FIRMWARE);
 		return -EINVAL;
 	}
-	if (header.hw_version >> 16 != WEFT_HW_VERSION_MAJOR || header.isa_version >> 16 != WEFT_ISA_VERSION_MAJOR) {
+	if (header.hw_version >> 16 != WEFT_HW_VERSION_MAJOR ||
+	    header.hw_version < WEFT_HW_VERSION(WEFT_HW_VERSION_MAJOR, WEFT_HW_VERSION_MINOR) || header.isa_version >> 16 != WEFT_ISA_VERSION_MAJOR) {
 		drm_err(drm, "%s is for interface %u.%u and instruction set %u.%u, this driver has %u.%u and %u.%u\n",
 			WEFT_FIRMWARE, header.hw_version >> 16, header.hw_version & 0xffff, header.isa_version >> 16,
 			header.isa_version & 0xffff, WEFT_HW_VERSION_MAJOR, WEFT_HW_VERSION_MINOR,
@@ -99,13 +100,13 @@ void weft_fw_release(struct weft_device *wdev)
 	wdev->firmware = NULL;
 }
 
-static int control(struct weft_device *wdev, enum weft_hw_control what)
+static int control(struct weft_device *wdev, enum weft_hw_control what, u64 timeout_us)
 {
 	u32 value;
 
 	weft_mailbox_write32(wdev, control, what);
 	weft_doorbell(wdev, WEFT_HW_DOORBELL_CONTROL);
-	return read_poll_timeout(ioread32, value, value == WEFT_HW_CONTROL_NONE, 100, CONTROL_TIMEOUT_US, false,
+	return read_poll_timeout(ioread32, value, value == WEFT_HW_CONTROL_NONE, 100, timeout_us, false,
 				 wdev->control + offsetof(struct weft_hw_mailbox, control));
 }
 
@@ -120,7 +121,8 @@ int weft_fw_reset(struct weft_device *wdev)
 	u32 state;
 	int ret;
 
-	ret = control(wdev, WEFT_HW_CONTROL_RESET);
+	/* Engines finish the commands that they execute. */
+	ret = control(wdev, WEFT_HW_CONTROL_RESET, (weft_command_timeout_ms + 1000ULL) * USEC_PER_MSEC);
 	if (!ret)
 		ret = read_poll_timeout(ioread32, state, state == WEFT_HW_STATE_WAITING, 100, CONTROL_TIMEOUT_US, false,
 					wdev->control + offsetof(struct weft_hw_mailbox, state));
@@ -143,7 +145,7 @@ int weft_fw_boot(struct weft_device *wdev)
 
 	memcpy_toio(wdev->control + wdev->hw.firmware_offset, wdev->firmware->data, wdev->firmware->size);
 	weft_mailbox_write32(wdev, image_bytes, wdev->firmware->size);
-	ret = control(wdev, WEFT_HW_CONTROL_BOOT);
+	ret = control(wdev, WEFT_HW_CONTROL_BOOT, CONTROL_TIMEOUT_US);
 	if (!ret)
 		ret = read_poll_timeout(ioread32, state, state != WEFT_HW_STATE_BOOTING && state != WEFT_HW_STATE_WAITING,
 					100, BOOT_TIMEOUT_US, false,

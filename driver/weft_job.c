@@ -89,6 +89,9 @@ static void job_complete(struct weft_call *call, const struct weft_hw_event *eve
 	fault = event->fault;
 	if (event->status != WEFT_HW_STATUS_FAULT || !fault.reason || fault.reason >= WEFT_FAULTS)
 		fault = (struct weft_fault_record){ .reason = WEFT_FAULT_ENGINE, .operand = 0xff };
+	/* Not of the stream's making, perhaps: somebody will want to know what else was going on. */
+	if (fault.reason == WEFT_FAULT_TIMEOUT || fault.reason == WEFT_FAULT_ENGINE)
+		weft_coredump(job_device(job), job, &fault, "command timed out or engine failed");
 	weft_job_fail(job, &fault, fault.reason == WEFT_FAULT_CANCELLED ? -ECANCELED : -EIO);
 }
 
@@ -138,8 +141,9 @@ struct dma_fence *weft_job_run(struct weft_job *job)
 }
 
 /**
- * weft_job_resubmit() - hand it to a device that was reset before it had started it
- * @job: the job, whose call is not in the ring
+ * weft_job_resubmit() - hand a job to the device again, after a reset
+ * @job: the job, whose call is not in the ring, and for which weft_replay_prepare() has
+ *	told the request where to go on
  *
  * Return: 0 or -ENODEV.
  */

@@ -25,8 +25,10 @@ struct weft_queue;
  * @number: in its queue, from 1
  * @started_at: when it was handed to the device
  * @pending: it is counted in weft_context.pending
+ * @strikes: device resets while a command of it was at an engine
  * @seen_started: time-out handler: slot_status.started when it looked last
  * @seen_completed: likewise, .completed
+ * @seen_at: jiffies when it saw progress last
  * @seen: it has looked
  */
 struct weft_job {
@@ -39,8 +41,10 @@ struct weft_job {
 	u64 number;
 	ktime_t started_at;
 	bool pending;
+	u32 strikes;
 	u32 seen_started;
 	u32 seen_completed;
+	unsigned long seen_at;
 	bool seen;
 };
 

@@ -7,12 +7,11 @@
  *  - A command runs too long: the firmware aborts it and faults its context.  The
  *    driver sees an event.
  *  - An interrupt was lost: the watchdog takes the events that are there.
- *  - A job makes no progress from one time-out to the next while the firmware is
- *    alive: its context is stopped by the firmware, and blamed.
- *  - The heartbeat stops, or the firmware does not answer: the device is reset.  Jobs
- *    that had not started a command are handed over again; the job that timed out is
- *    blamed, the others that had started are cancelled, since doing half of a stream
- *    twice would give wrong results.
+ *  - A job makes no progress for longer than a command may take, while the firmware is
+ *    alive, or its answer was lost: its context is stopped by the firmware, and blamed.
+ *  - The firmware cannot stop it, or the heartbeat stops, or the firmware does not answer:
+ *    the device is reset.  The job to blame, if there is one, ends with ETIME; the jobs of
+ *    the other contexts go on where they were, see weft_replay.c.
  *  - The reset does not work: the device is dead, and everything ends with ENODEV.
  *
  * The scheduler's time-out and all resets run on one ordered workqueue.
@@ -29,6 +28,7 @@
 #include "weft_fw.h"
 #include "weft_job.h"
 #include "weft_queue.h"
+#include "weft_replay.h"
 #include "weft_reset.h"
 
 #define WATCHDOG_PERIOD msecs_to_jiffies(250)
@@ -109,47 +109,27 @@ static void resume(struct weft_device *wdev)
 	weft_sched_start(&wdev->sched);
 }
 
-/* Where does the mailbox hold the job?  The answer is only a hint. */
-static bool read_slot(struct weft_device *wdev, const struct weft_job *job, struct weft_hw_slot_status *status)
-{
-	for (u32 slot = 0; slot < wdev->hw.slots; slot++) {
-		memcpy_fromio(status, wdev->control + offsetof(struct weft_hw_mailbox, slot) + slot * sizeof(*status),
-			      sizeof(*status));
-		if (status->context && status->sequence == job->call.sequence)
-			return true;
-	}
-	return false;
-}
-
-/* Is an engine at work for the job? */
-static bool on_engine(struct weft_device *wdev, const struct weft_job *job)
-{
-	for (unsigned int i = 0; i < WEFT_ENGINES; i++) {
-		const void __iomem *engine = wdev->control + offsetof(struct weft_hw_mailbox, engine) +
-					     i * sizeof(struct weft_hw_engine_status);
-
-		if (ioread32(engine + offsetof(struct weft_hw_engine_status, context)) &&
-		    ioread32(engine + offsetof(struct weft_hw_engine_status, sequence)) == job->call.sequence)
-			return true;
-	}
-	return false;
-}
-
-/* Did the job start or complete a command since the last time-out, or does it only wait for its turn? */
-static bool made_progress(struct weft_device *wdev, struct weft_job *job)
+/*
+ * Is one command of the job at an engine for longer than it may?  The firmware should have
+ * ended it, and a job that only waits for its turn is not to blame.
+ */
+static bool is_stuck(struct weft_device *wdev, struct weft_job *job)
 {
 	struct weft_hw_slot_status status;
-	bool progress;
+	u32 slot;
 
 	/* Not held by the device, and not answered: its answer was lost. */
-	if (!read_slot(wdev, job, &status))
+	if (!weft_replay_read_slot(wdev, job, &status, &slot))
+		return true;
+	if (!job->seen || status.started != job->seen_started || status.completed != job->seen_completed ||
+	    !weft_replay_on_engine(wdev, job)) {
+		job->seen = true;
+		job->seen_started = status.started;
+		job->seen_completed = status.completed;
+		job->seen_at = jiffies;
 		return false;
-	progress = !job->seen || status.started != job->seen_started || status.completed != job->seen_completed ||
-		   !on_engine(wdev, job);
-	job->seen = true;
-	job->seen_started = status.started;
-	job->seen_completed = status.completed;
-	return progress;
+	}
+	return time_after_eq(jiffies, job->seen_at + nsecs_to_jiffies(job->request.timeout_ns));
 }
 
 /*
@@ -161,60 +141,51 @@ static struct weft_job *find_stuck(struct weft_device *wdev)
 	struct weft_job *job, *stuck = NULL;
 
 	list_for_each_entry(job, &wdev->sched.pending_list, base.list) {
-		if (!dma_fence_is_signaled(job->fence) && !made_progress(wdev, job) && !stuck)
+		if (!dma_fence_is_signaled(job->fence) && is_stuck(wdev, job) && !stuck)
 			stuck = job;
 	}
 	return stuck;
 }
 
-/* The firmware is silent: whoever was on an engine, the job that timed out rather than another. */
-static struct weft_job *find_running(struct weft_device *wdev, struct weft_job *timed_out)
+/*
+ * End or go on with every job that the device held; @blamed may be NULL.  Those that end
+ * come first: they stop their contexts, and what else the contexts have ends with them.
+ */
+static void settle(struct weft_device *wdev, struct weft_job **held, const bool *again, unsigned int count,
+		   const struct weft_job *blamed)
 {
-	struct weft_job *job;
-
-	if (on_engine(wdev, timed_out))
-		return timed_out;
-	list_for_each_entry(job, &wdev->sched.pending_list, base.list) {
-		if (on_engine(wdev, job))
-			return job;
+	for (unsigned int i = 0; i < count; i++) {
+		if (held[i] == blamed)
+			weft_job_fail(held[i], &fault_timeout, -ETIME);
+		else if (weft_device_dead(wdev) || !again[i])
+			weft_job_fail(held[i], &fault_cancelled, weft_device_dead(wdev) ? -ENODEV : -ECANCELED);
+		else
+			continue;
+		held[i] = NULL;
 	}
-	return NULL;
+	for (unsigned int i = 0; i < count; i++) {
+		if (held[i] && (READ_ONCE(held[i]->queue->context->banned) || weft_job_resubmit(held[i])))
+			weft_job_fail(held[i], &fault_cancelled, -ECANCELED);
+	}
 }
 
-static bool not_started(struct weft_device *wdev, const struct weft_job *job)
-{
-	struct weft_hw_slot_status status;
-
-	return read_slot(wdev, job, &status) && !status.started;
-}
-
-/* End or resubmit every job that the device held; @blamed may be NULL. */
-static void settle_job(struct weft_device *wdev, struct weft_job *job, struct weft_job *blamed, bool again)
-{
-	if (weft_device_dead(wdev))
-		weft_job_fail(job, &fault_cancelled, -ENODEV);
-	else if (job == blamed)
-		weft_job_fail(job, &fault_timeout, -ETIME);
-	else if (!again || READ_ONCE(job->queue->context->banned) || weft_job_resubmit(job))
-		weft_job_fail(job, &fault_cancelled, -ECANCELED);
-}
-
-static int restart(struct weft_device *wdev)
+/**
+ * weft_reset_start_firmware() - start the firmware, and tell it of all contexts
+ * @wdev: the device, which was reset
+ *
+ * Return: 0 or a negative errno value.
+ */
+int weft_reset_start_firmware(struct weft_device *wdev)
 {
 	struct weft_context *context;
 	int ret;
 
-	ret = weft_fw_reset(wdev);
-	if (ret)
-		return ret;
-	/* Nobody will answer what was asked before. */
-	weft_ring_cancel_calls(wdev);
 	weft_ring_open(wdev);
 	ret = weft_fw_boot(wdev);
 	if (ret)
 		return ret;
 	wdev->heartbeat_seen = jiffies;
-	mutex_lock(&wdev->objects_lock);
+	mutex_lock(&wdev->contexts_lock);
 	list_for_each_entry(context, &wdev->contexts, link) {
 		if (!context->opened)
 			continue;
@@ -222,37 +193,46 @@ static int restart(struct weft_device *wdev)
 		if (ret)
 			break;
 	}
-	mutex_unlock(&wdev->objects_lock);
+	mutex_unlock(&wdev->contexts_lock);
 	return ret;
 }
 
 /*
  * Reset the device.  The scheduler is stopped: its pending jobs, without their
- * callbacks, are those that the device held.
+ * callbacks, are those that the device held.  They are in the order of submission, and
+ * are handed over again in it.
  */
-static void reset_device(struct weft_device *wdev, struct weft_job *blamed)
+static void reset_device(struct weft_device *wdev, const struct weft_job *blamed)
 {
 	struct weft_job *job, *held[WEFT_HW_MAX_SLOTS];
 	bool again[WEFT_HW_MAX_SLOTS];
 	unsigned int count = 0;
+	int ret;
 
 	atomic64_inc(&wdev->resets);
 	drm_warn(&wdev->drm, "resetting the device\n");
+	weft_ring_hold(wdev);
+	ret = weft_fw_reset(wdev);
+	/* What was answered before is done. */
 	weft_ring_poll(wdev);
 	weft_ring_close(wdev);
 	list_for_each_entry(job, &wdev->sched.pending_list, base.list) {
 		if (count == ARRAY_SIZE(held) || !weft_ring_forget(wdev, &job->call))
 			continue;
-		again[count] = not_started(wdev, job);
+		again[count] = !ret && job != blamed && weft_replay_prepare(wdev, job);
 		held[count++] = job;
 	}
-	if (restart(wdev)) {
+	/* Nobody will answer what else was asked. */
+	weft_ring_cancel_calls(wdev);
+	if (!ret)
+		ret = weft_reset_start_firmware(wdev);
+	if (ret) {
 		drm_err(&wdev->drm, "the device is given up\n");
 		weft_device_die(wdev);
 		weft_ring_cancel_calls(wdev);
 	}
-	for (unsigned int i = 0; i < count; i++)
-		settle_job(wdev, held[i], blamed, again[i]);
+	settle(wdev, held, again, count, blamed);
+	weft_ring_release(wdev);
 }
 
 static void reset_work(struct work_struct *work)
@@ -263,7 +243,7 @@ static void reset_work(struct work_struct *work)
 	if (!drm_dev_enter(&wdev->drm, &idx))
 		return;
 	if (!weft_device_dead(wdev)) {
-		weft_coredump(wdev, NULL, "device reset");
+		weft_coredump(wdev, NULL, NULL, "device reset");
 		drm_sched_stop(&wdev->sched, NULL);
 		reset_device(wdev, NULL);
 		resume(wdev);
@@ -331,6 +311,7 @@ static bool stop_context(struct weft_device *wdev, struct weft_job *job)
  */
 void weft_reset_timeout(struct weft_device *wdev, struct weft_job *job)
 {
+	bool cookie = dma_fence_begin_signalling();
 	int idx;
 
 	/* Puts the job back in its list, and frees it if it has ended. */
@@ -342,20 +323,22 @@ void weft_reset_timeout(struct weft_device *wdev, struct weft_job *job)
 	weft_ring_poll(wdev);
 	if (!weft_device_dead(wdev)) {
 		bool alive = firmware_alive(wdev);
-		struct weft_job *blamed = alive ? find_stuck(wdev) : find_running(wdev, job);
+		struct weft_job *blamed = alive ? find_stuck(wdev) : NULL;
 
 		if (blamed)
-			drm_err(&wdev->drm, "context %u, queue %u, job %llu: no progress, firmware %s\n",
-				blamed->queue->context->id, blamed->queue->hw_id, blamed->number,
-				alive ? "alive" : "silent");
+			drm_err(&wdev->drm, "context %u, queue %u, job %llu: no progress\n",
+				blamed->queue->context->id, blamed->queue->hw_id, blamed->number);
+		else if (!alive)
+			drm_err(&wdev->drm, "the firmware is silent\n");
 		if (!alive || blamed)
-			weft_coredump(wdev, blamed, "job timed out");
+			weft_coredump(wdev, blamed, blamed ? &fault_timeout : NULL, "job timed out");
 		if (!alive || (blamed && !stop_context(wdev, blamed)))
 			reset_device(wdev, blamed);
 	}
 	drm_dev_exit(idx);
 out:
 	resume(wdev);
+	dma_fence_end_signalling(cookie);
 }
 
 void weft_reset_init(struct weft_device *wdev)

@@ -7,6 +7,7 @@ struct weft_job;
 
 void weft_reset_init(struct weft_device *wdev);
 void weft_reset_stop(struct weft_device *wdev);
+int weft_reset_start_firmware(struct weft_device *wdev);
 void weft_reset_watch(struct weft_device *wdev);
 void weft_reset_suspect(struct weft_device *wdev);
 void weft_reset_request(struct weft_device *wdev, const char *why);

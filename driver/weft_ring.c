@@ -33,6 +33,7 @@ int weft_ring_init(struct weft_device *wdev)
 	BUILD_BUG_ON(sizeof(struct weft_hw_request) != 64);
 	spin_lock_init(&ring->lock);
 	sema_init(&ring->room, WEFT_RING_CALLS);
+	init_waitqueue_head(&ring->released);
 	ring->closed = true;
 	/* Room for an answer to everything that can be unanswered, so the device never waits. */
 	ring->entries = roundup_pow_of_two(WEFT_RING_PLACES);
@@ -83,6 +84,33 @@ void weft_ring_close(struct weft_device *wdev)
 	spin_unlock_irqrestore(&wdev->ring.lock, flags);
 }
 
+/**
+ * weft_ring_hold() - keep weft_ring_call() waiting: the device is being reset or sleeps
+ * @wdev: the device
+ */
+void weft_ring_hold(struct weft_device *wdev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&wdev->ring.lock, flags);
+	wdev->ring.held = true;
+	spin_unlock_irqrestore(&wdev->ring.lock, flags);
+}
+
+/**
+ * weft_ring_release() - the device works again, or is dead
+ * @wdev: the device
+ */
+void weft_ring_release(struct weft_device *wdev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&wdev->ring.lock, flags);
+	wdev->ring.held = false;
+	spin_unlock_irqrestore(&wdev->ring.lock, flags);
+	wake_up_all(&wdev->ring.released);
+}
+
 static void ring_stray(struct weft_device *wdev, u32 sequence)
 {
 	wdev->ring.strays++;
@@ -125,14 +153,14 @@ static bool ring_take(struct weft_device *wdev, struct weft_hw_event *event, str
  * weft_ring_poll() - take all events that are there
  * @wdev: the device
  *
- * Called by the interrupt, and wherever an interrupt may have been lost.
+ * Called by the interrupt, and wherever an interrupt may have been lost.  Signals fences.
  *
  * Return: true if there was any.
  */
 bool weft_ring_poll(struct weft_device *wdev)
 {
 	struct weft_ring *ring = &wdev->ring;
-	bool any = false;
+	bool any = false, cookie = dma_fence_begin_signalling();
 
 	for (;;) {
 		struct weft_hw_event event;
@@ -144,26 +172,38 @@ bool weft_ring_poll(struct weft_device *wdev)
 		taken = ring_take(wdev, &event, &call);
 		spin_unlock_irqrestore(&ring->lock, flags);
 		if (!taken)
-			return any;
+			break;
 		any = true;
 		if (call)
 			call->complete(call, &event);
 	}
+	dma_fence_end_signalling(cookie);
+	return any;
 }
 
-/* Put a request into the ring, with @call in a free place of [@first, @first + @count). */
-static int ring_put(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request, u32 first,
-		    u32 count)
+enum ring_user {
+	RING_JOB, /* also of a reset */
+	RING_CALL,
+	RING_CALL_OF_RESET,
+};
+
+/*
+ * Put a request into the ring, with @call in a free place.  Return: 0, -ENODEV (closed),
+ * -EAGAIN (held), -EBUSY (no place).
+ */
+static int ring_put(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request,
+		    enum ring_user user)
 {
+	u32 first = user == RING_JOB ? 0 : WEFT_RING_JOBS, count = user == RING_JOB ? WEFT_RING_JOBS : WEFT_RING_CALLS;
 	struct weft_ring *ring = &wdev->ring;
 	void __iomem *entry;
 	unsigned long flags;
 	u32 place;
 
 	spin_lock_irqsave(&ring->lock, flags);
-	if (ring->closed) {
+	if (ring->closed || (ring->held && user == RING_CALL)) {
 		spin_unlock_irqrestore(&ring->lock, flags);
-		return -ENODEV;
+		return ring->held && user == RING_CALL ? -EAGAIN : -ENODEV;
 	}
 	for (place = first; place < first + count; place++) {
 		if (!ring->calls[place])
@@ -181,7 +221,7 @@ static int ring_put(struct weft_device *wdev, struct weft_call *call, struct wef
 	entry = wdev->control + wdev->hw.request_offset +
 		(ring->tail & (wdev->hw.request_entries - 1)) * sizeof(*request);
 	memcpy_toio(entry, request, sizeof(*request));
-	ring->tail++;
+	call->index = ring->tail++;
 	/* iowrite32() orders the entry before the index, and that before the doorbell. */
 	weft_mailbox_write32(wdev, request_tail, ring->tail);
 	spin_unlock_irqrestore(&ring->lock, flags);
@@ -200,7 +240,7 @@ static int ring_put(struct weft_device *wdev, struct weft_call *call, struct wef
  */
 int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request)
 {
-	return ring_put(wdev, call, request, 0, WEFT_RING_JOBS);
+	return ring_put(wdev, call, request, RING_JOB);
 }
 
 /**
@@ -272,9 +312,11 @@ static void waiter_complete(struct weft_call *call, const struct weft_hw_event *
  * @request: the request; sequence is filled in
  *
  * A device that does not answer is reset.  So when this returns, the request has
- * been carried out, or nothing that the device was doing goes on.
+ * been carried out, or nothing that the device was doing goes on.  While a reset is
+ * going on, this waits for its end.
  *
- * Return: 0, -ENODEV, -ECANCELED (reset meanwhile), -EIO (refused).
+ * Return: 0, -ENODEV, -ECANCELED (reset meanwhile: the device knows each context that
+ * weft_context.opened says, and nothing else), -EBUSY (the device says so), -EIO (refused).
  */
 int weft_ring_call(struct weft_device *wdev, struct weft_hw_request *request)
 {
@@ -285,7 +327,10 @@ int weft_ring_call(struct weft_device *wdev, struct weft_hw_request *request)
 
 	init_completion(&waiter.done);
 	down(&wdev->ring.room);
-	ret = ring_put(wdev, &waiter.call, request, WEFT_RING_JOBS, WEFT_RING_CALLS);
+	do {
+		wait_event(wdev->ring.released, !READ_ONCE(wdev->ring.held) || weft_device_dead(wdev));
+		ret = weft_device_dead(wdev) ? -ENODEV : ring_put(wdev, &waiter.call, request, RING_CALL);
+	} while (ret == -EAGAIN);
 	if (ret)
 		goto out;
 	if (!wait_for_completion_timeout(&waiter.done, patience)) {
@@ -298,7 +343,7 @@ int weft_ring_call(struct weft_device *wdev, struct weft_hw_request *request)
 	if (waiter.cancelled)
 		ret = weft_device_dead(wdev) ? -ENODEV : -ECANCELED;
 	else if (waiter.status != WEFT_HW_STATUS_OK)
-		ret = -EIO;
+		ret = waiter.status == WEFT_HW_STATUS_BUSY ? -EBUSY : -EIO;
 out:
 	up(&wdev->ring.room);
 	return ret;
@@ -320,7 +365,7 @@ int weft_ring_call_timeout(struct weft_device *wdev, struct weft_hw_request *req
 	init_completion(&waiter.done);
 	if (down_trylock(&wdev->ring.room))
 		return -EBUSY;
-	ret = ring_put(wdev, &waiter.call, request, WEFT_RING_JOBS, WEFT_RING_CALLS);
+	ret = ring_put(wdev, &waiter.call, request, RING_CALL_OF_RESET);
 	if (ret)
 		goto out;
 	if (!wait_for_completion_timeout(&waiter.done, patience)) {

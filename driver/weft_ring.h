@@ -6,6 +6,7 @@
 #include <linux/semaphore.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 
 #include <weft_hw.h>
 
@@ -21,11 +22,13 @@ struct weft_device;
  * @complete: called once, with interrupts possibly off, when it is answered;
  *	event is NULL when it was cancelled
  * @sequence: the request's; valid while @active
+ * @index: of the request in the ring
  * @active: it is in the table
  */
 struct weft_call {
 	void (*complete)(struct weft_call *call, const struct weft_hw_event *event);
 	u32 sequence;
+	u32 index;
 	bool active;
 };
 
@@ -41,6 +44,8 @@ struct weft_call {
  * @entries: of it
  * @room: counts free places for calls that are not jobs
  * @closed: no requests are accepted (reset, removal)
+ * @held: only those of the reset are
+ * @released: woken when neither is so any more, and when the device is dead
  * @strays: events that no request belongs to
  */
 struct weft_ring {
@@ -54,6 +59,8 @@ struct weft_ring {
 	u32 entries;
 	struct semaphore room;
 	bool closed;
+	bool held;
+	wait_queue_head_t released;
 	u64 strays;
 };
 
@@ -61,6 +68,8 @@ int weft_ring_init(struct weft_device *wdev);
 void weft_ring_fini(struct weft_device *wdev);
 void weft_ring_open(struct weft_device *wdev);
 void weft_ring_close(struct weft_device *wdev);
+void weft_ring_hold(struct weft_device *wdev);
+void weft_ring_release(struct weft_device *wdev);
 bool weft_ring_poll(struct weft_device *wdev);
 int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request);
 bool weft_ring_forget(struct weft_device *wdev, struct weft_call *call);

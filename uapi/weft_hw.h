@@ -32,6 +32,16 @@
  * WEFT_HW_CONTROL_RESET stops everything and leads back to WAITING; device
  * memory keeps its contents.
  *
+ * Going on after a reset.  A reset stops the control core at once, lets each
+ * engine finish the command that it executes where that takes a bounded time, and
+ * says in @last how that command ended.  The firmware's part of the mailbox stays
+ * until the next boot.  So for each job that the device held, the host knows how
+ * many commands each engine has completed for it (@progress, and @last for the
+ * command that the firmware could not take any more), and may hand the job to the
+ * new firmware with request.skip: no command is executed twice, and none is left
+ * out.  A job whose command was stopped half-way (WEFT_HW_LAST_ABORTED) cannot go
+ * on, since what that command wrote is not defined.
+ *
  * Requests and events.  The host writes struct weft_hw_request entries into the
  * request ring (in BAR 2), advances @request_tail and rings
  * WEFT_HW_DOORBELL_REQUEST.  The firmware answers each with one struct
@@ -63,7 +73,7 @@ extern "C" {
 
 /** Version of this interface.  Majors must be equal; a minor only adds. */
 #define WEFT_HW_VERSION_MAJOR 1
-#define WEFT_HW_VERSION_MINOR 0
+#define WEFT_HW_VERSION_MINOR 1
 #define WEFT_HW_VERSION(major, minor) (((__u32)(major) << 16) | (__u32)(minor))
 
 /** Bytes of the mailbox in BAR 2. */
@@ -189,6 +199,45 @@ struct weft_hw_slot_status {
 	__u32 completed;
 };
 
+/** weft_hw_slot_progress.completed: a command of the engine failed; the job cannot go on. */
+#define WEFT_HW_PROGRESS_FAULT 0xffffffffu
+
+/**
+ * struct weft_hw_slot_progress - how far a job is; written by the firmware
+ * @completed: commands that each enum weft_engine has completed for it, those that a
+ *	request skipped included.  Each element is written at once, and before the
+ *	engine is given another command.  WEFT_HW_PROGRESS_FAULT: one of them failed.
+ */
+struct weft_hw_slot_progress {
+	__u32 completed[WEFT_ENGINES];
+};
+
+/**
+ * enum weft_hw_last - the command that an engine held at a reset
+ * @WEFT_HW_LAST_NONE: it held none, or the firmware had counted it
+ * @WEFT_HW_LAST_COMPLETED: it was executed as a whole
+ * @WEFT_HW_LAST_ABORTED: it was stopped half-way, or it faulted
+ */
+enum weft_hw_last {
+	WEFT_HW_LAST_NONE = 0,
+	WEFT_HW_LAST_COMPLETED = 1,
+	WEFT_HW_LAST_ABORTED = 2,
+};
+
+/**
+ * struct weft_hw_engine_last - what an engine held at the last reset; written by the device
+ * @outcome: enum weft_hw_last
+ * @sequence: of the job's request
+ * @ordinal: commands that the engine had completed for the job before this one
+ * @pad: zero
+ */
+struct weft_hw_engine_last {
+	__u32 outcome;
+	__u32 sequence;
+	__u32 ordinal;
+	__u32 pad;
+};
+
 /**
  * struct weft_hw_mailbox - the start of BAR 2
  * @magic: device: WEFT_HW_MAGIC, written last
@@ -215,6 +264,7 @@ struct weft_hw_slot_status {
  * @name: device: its name, zero-terminated
  * @profile: device: name of the analytical model's parameters, zero-terminated
  * @kernels: device: code path of the engines, zero-terminated
+ * @last: device: what each enum weft_engine held when the device was reset
  * @firmware_version: firmware: version as text, zero-terminated
  * @isa_version: firmware: instruction set, WEFT_HW_VERSION(major, minor)
  * @slots: firmware: jobs that it holds at once, at most WEFT_HW_MAX_SLOTS
@@ -224,6 +274,7 @@ struct weft_hw_slot_status {
  * @faults: firmware: jobs ended by a fault since boot
  * @overflows: firmware: times that it had to wait for room in the event ring
  * @engine: firmware: state of each enum weft_engine
+ * @progress: firmware: of the job in each slot
  * @slot: firmware: state of each job slot
  * @control: host: enum weft_hw_control; the device sets it to 0 when it has acted
  * @request_tail: host: requests put into the ring
@@ -263,7 +314,8 @@ struct weft_hw_mailbox {
 	char name[64];
 	char profile[32];
 	char kernels[16];
-	__u8 pad0[776];
+	struct weft_hw_engine_last last[WEFT_ENGINES];
+	__u8 pad0[728];
 
 	char firmware_version[32];
 	__u32 isa_version;
@@ -274,7 +326,8 @@ struct weft_hw_mailbox {
 	__u64 faults;
 	__u64 overflows;
 	struct weft_hw_engine_status engine[WEFT_ENGINES];
-	__u8 pad1[784];
+	__u8 pad1[16];
+	struct weft_hw_slot_progress progress[WEFT_HW_MAX_SLOTS];
 	struct weft_hw_slot_status slot[WEFT_HW_MAX_SLOTS];
 
 	__u32 control;
@@ -328,6 +381,8 @@ enum weft_hw_request_type {
  *	the root page table; INVALIDATE: first device virtual address
  * @bytes: JOB: bytes of the command stream; INVALIDATE: bytes of the range
  * @timeout_ns: JOB: a command that runs longer faults with WEFT_FAULT_TIMEOUT; 0: never
+ * @skip: JOB: commands of each enum weft_engine, from the start of the stream, that were
+ *	executed before a reset: they are passed over, and their semaphores are set
  * @pad: zero
  */
 struct weft_hw_request {
@@ -340,7 +395,8 @@ struct weft_hw_request {
 	__u64 address;
 	__u64 bytes;
 	__u64 timeout_ns;
-	__u64 pad[2];
+	__u32 skip[WEFT_ENGINES];
+	__u32 pad;
 };
 
 /**

@@ -899,7 +899,8 @@ enum weft_fault {
  * What @detail and @address hold, by reason; what is not listed is zero:
  *
  *   STREAM       detail 0: address is the command's size; 1: bytes left in the
- *                stream, less than a command; 2: bytes of the stream
+ *                stream, less than a command; 2: bytes of the stream;
+ *                3: commands that the host said were executed, more than there are
  *   OPCODE       detail 0: address is the opcode; 1: the engine
  *   OPERANDS     @operand set: it is absent; else detail is the number of
  *                operands that the opcode has, address the number found

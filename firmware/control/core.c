@@ -109,6 +109,31 @@ static void cursor_load(struct core *core, struct core_slot *slot, uint32_t engi
 	cursor->state = CURSOR_READY;
 }
 
+/* Pass over a command that was executed before: what is left of it is its semaphore. */
+static void cursor_pass(struct core *core, struct core_slot *slot, uint32_t engine)
+{
+	struct core_cursor *cursor = &slot->cursor[engine];
+	const struct weft_sem *signal = &cursor->copy.command.signal;
+	uint32_t reason = fetch(core, slot, cursor, PREFIX_BYTES, sizeof(struct weft_cmd));
+
+	if (reason) {
+		stream_fault(core, slot, engine, reason, 0, slot->job.stream + cursor->offset);
+		return;
+	}
+	if (signal->index != WEFT_SEM_NONE) {
+		if (signal->index >= WEFT_SEMAPHORES) {
+			command_fault(core, slot, engine, WEFT_FAULT_SEMAPHORE, 0xff, 2, signal->index);
+			return;
+		}
+		/* Engines are passed over one after another, so values may come out of their order. */
+		if (signal->value > slot->semaphore[signal->index])
+			slot->semaphore[signal->index] = signal->value;
+	}
+	cursor->passed++;
+	cursor->offset += cursor->copy.command.size;
+	cursor->index++;
+}
+
 /* Move to the engine's next command, or as far as CORE_SCAN_LIMIT. */
 static void cursor_scan(struct core *core, struct core_slot *slot, uint32_t engine)
 {
@@ -118,6 +143,11 @@ static void cursor_scan(struct core *core, struct core_slot *slot, uint32_t engi
 	for (uint32_t skipped = 0; skipped < CORE_SCAN_LIMIT; skipped++) {
 		uint32_t left = slot->job.bytes - cursor->offset, reason;
 
+		if (!left && cursor->passed < slot->job.skip[engine]) {
+			cursor->copy.command.opcode = 0;
+			stream_fault(core, slot, engine, WEFT_FAULT_STREAM, 3, slot->job.skip[engine]);
+			return;
+		}
 		if (!left) {
 			cursor->state = CURSOR_END;
 			return;
@@ -142,9 +172,15 @@ static void cursor_scan(struct core *core, struct core_slot *slot, uint32_t engi
 			stream_fault(core, slot, engine, WEFT_FAULT_OPCODE, 1, command->engine);
 			return;
 		}
-		if (command->engine == engine) {
+		if (command->engine == engine && cursor->passed == slot->job.skip[engine]) {
 			cursor_load(core, slot, engine);
 			return;
+		}
+		if (command->engine == engine) {
+			cursor_pass(core, slot, engine);
+			if (slot->state != SLOT_ACTIVE)
+				return;
+			continue;
 		}
 		cursor->offset += command->size;
 		cursor->index++;
@@ -213,7 +249,7 @@ bool core_start(struct core *core, const struct core_job *job)
 		slot->semaphore[s] = 0;
 	for (uint32_t e = 0; e < WEFT_ENGINES; e++) {
 		slot->cursor[e].state = CURSOR_SCAN;
-		slot->cursor[e].offset = slot->cursor[e].index = 0;
+		slot->cursor[e].offset = slot->cursor[e].index = slot->cursor[e].passed = 0;
 	}
 	if (job->bytes > WEFT_STREAM_MAX_BYTES || job->bytes % WEFT_CMD_ALIGN) {
 		struct weft_fault_record fault = {

@@ -56,6 +56,12 @@ struct core_job {
 	uint32_t bytes;	 /* of the stream; a multiple of WEFT_CMD_ALIGN, at most WEFT_STREAM_MAX_BYTES */
 	uint32_t context;
 	uint32_t priority; /* an idle engine takes the ready command of the highest; equals take turns */
+	/*
+	 * Commands of each engine, from the start of the stream, that were executed before
+	 * the core was reset: they are passed over, and their semaphores are set.  The
+	 * stream has to be the same; one that has fewer faults with WEFT_FAULT_STREAM.
+	 */
+	uint32_t skip[WEFT_ENGINES];
 };
 
 struct core_platform {
@@ -120,6 +126,7 @@ enum core_cursor_state { CURSOR_SCAN, CURSOR_READY, CURSOR_RUNNING, CURSOR_END }
 struct core_cursor {
 	uint32_t state;		/* enum core_cursor_state */
 	uint32_t offset, index; /* of the present command */
+	uint32_t passed;	/* of job.skip */
 	struct core_range range[WEFT_MAX_OPERANDS];
 	uint64_t place[WEFT_MAX_OPERANDS];
 	union {

@@ -23,8 +23,11 @@ struct engine {
 	pthread_cond_t change;
 	enum vnpu_engine_state state;
 	bool abort; /* the present command shall end with WEFT_FAULT_TIMEOUT */
-	bool reset; /* likewise, and even a wedged one obeys */
+	bool reset; /* one that never ends shall, even if it is wedged */
+	bool held;  /* the present command was one that never ends */
+	bool retired;
 	bool quit;
+	struct vnpu_engine_name name;
 	uint32_t context;
 	struct vnpu_engine_result result;
 	union {
@@ -137,6 +140,7 @@ static void misbehave(struct engine *engine)
 	if (!hang && !wedge)
 		return;
 	pthread_mutex_lock(&engine->lock);
+	engine->held = true;
 	while (!engine->reset && !engine->quit && (wedge || !engine->abort))
 		pthread_cond_wait(&engine->change, &engine->lock);
 	pthread_mutex_unlock(&engine->lock);
@@ -160,7 +164,7 @@ static void *engine_thread(void *argument)
 		misbehave(engine);
 		result.busy_ns = now_ns() - start;
 		pthread_mutex_lock(&engine->lock);
-		if (engine->abort) {
+		if (engine->abort || engine->held) {
 			result.reason = WEFT_FAULT_TIMEOUT;
 			result.operand = 0xff;
 		}
@@ -228,7 +232,8 @@ const char *vnpu_engines_kernels(const struct vnpu_engines *engines)
 	return weft_engine_unit_kernels(engines->unit);
 }
 
-bool vnpu_engine_start(struct vnpu_engines *engines, unsigned int number, uint32_t context, const void *command)
+bool vnpu_engine_start(struct vnpu_engines *engines, unsigned int number, uint32_t context,
+		       struct vnpu_engine_name name, const void *command)
 {
 	struct engine *engine = &engines->engine[number];
 	bool started = false, immediate = false;
@@ -237,7 +242,8 @@ bool vnpu_engine_start(struct vnpu_engines *engines, unsigned int number, uint32
 	if (engine->state != VNPU_ENGINE_RUNNING) {
 		memcpy(&engine->copy, command, sizeof(engine->copy));
 		engine->context = context;
-		engine->abort = engine->reset = false;
+		engine->name = name;
+		engine->abort = engine->reset = engine->held = engine->retired = false;
 		started = true;
 		/* Nothing to compute: not worth waking a thread, unless it shall misbehave. */
 		immediate =
@@ -256,6 +262,15 @@ bool vnpu_engine_start(struct vnpu_engines *engines, unsigned int number, uint32
 	if (immediate)
 		engines->options.done(engines->options.user, number);
 	return started;
+}
+
+void vnpu_engine_retire(struct vnpu_engines *engines, unsigned int number)
+{
+	struct engine *engine = &engines->engine[number];
+
+	pthread_mutex_lock(&engine->lock);
+	engine->retired = engine->state == VNPU_ENGINE_DONE;
+	pthread_mutex_unlock(&engine->lock);
 }
 
 void vnpu_engine_abort(struct vnpu_engines *engines, unsigned int number)
@@ -290,16 +305,23 @@ struct vnpu_engine_result vnpu_engine_result(struct vnpu_engines *engines, unsig
 	return result;
 }
 
-void vnpu_engines_reset(struct vnpu_engines *engines)
+void vnpu_engines_reset(struct vnpu_engines *engines, struct weft_hw_engine_last last[WEFT_ENGINES])
 {
 	for (unsigned int i = 0; i < WEFT_ENGINES; i++) {
 		struct engine *engine = &engines->engine[i];
 
 		pthread_mutex_lock(&engine->lock);
-		engine->abort = engine->reset = true;
+		engine->reset = true;
 		pthread_cond_broadcast(&engine->change);
 		while (engine->state == VNPU_ENGINE_RUNNING)
 			pthread_cond_wait(&engine->change, &engine->lock);
+		last[i] = (struct weft_hw_engine_last){.outcome = WEFT_HW_LAST_NONE};
+		if (engine->state == VNPU_ENGINE_DONE && !engine->retired)
+			last[i] = (struct weft_hw_engine_last){
+				.outcome = engine->result.reason ? WEFT_HW_LAST_ABORTED : WEFT_HW_LAST_COMPLETED,
+				.sequence = engine->name.sequence,
+				.ordinal = engine->name.ordinal,
+			};
 		engine->state = VNPU_ENGINE_IDLE;
 		engine->abort = engine->reset = false;
 		pthread_mutex_unlock(&engine->lock);

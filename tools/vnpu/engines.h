@@ -17,6 +17,11 @@ struct vnpu_engine_result {
 	uint64_t cycles, picojoules, bytes;
 };
 
+/** A command's name, see SOC_ENGINE_SEQUENCE. */
+struct vnpu_engine_name {
+	uint32_t sequence, ordinal;
+};
+
 enum vnpu_engine_state { VNPU_ENGINE_IDLE, VNPU_ENGINE_RUNNING, VNPU_ENGINE_DONE };
 
 struct vnpu_engines;
@@ -38,13 +43,19 @@ void vnpu_engines_free(struct vnpu_engines *engines);
 const char *vnpu_engines_kernels(const struct vnpu_engines *engines);
 
 /** Start a copy of @command (at most WEFT_CMD_MAX_BYTES readable) on an idle engine.  False: it runs already. */
-bool vnpu_engine_start(struct vnpu_engines *engines, unsigned int engine, uint32_t context, const void *command);
+bool vnpu_engine_start(struct vnpu_engines *engines, unsigned int engine, uint32_t context,
+		       struct vnpu_engine_name name, const void *command);
+/** Its command has been counted: a reset says nothing of it any more. */
+void vnpu_engine_retire(struct vnpu_engines *engines, unsigned int engine);
 /** End the command as soon as possible, with WEFT_FAULT_TIMEOUT. */
 void vnpu_engine_abort(struct vnpu_engines *engines, unsigned int engine);
 enum vnpu_engine_state vnpu_engine_state(struct vnpu_engines *engines, unsigned int engine);
 /** Result of the last command; valid in VNPU_ENGINE_DONE. */
 struct vnpu_engine_result vnpu_engine_result(struct vnpu_engines *engines, unsigned int engine);
-/** Abort everything, wedged commands too, and wait until every engine is idle. */
-void vnpu_engines_reset(struct vnpu_engines *engines);
+/**
+ * Let every engine finish its command, abort what never ends, and wait until all are
+ * idle.  @last tells of the commands that were not retired.
+ */
+void vnpu_engines_reset(struct vnpu_engines *engines, struct weft_hw_engine_last last[WEFT_ENGINES]);
 
 #endif /* WEFT_VNPU_ENGINES_H */

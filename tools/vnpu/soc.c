@@ -33,6 +33,7 @@ struct vnpu_soc {
 	uint32_t mmu_context, mmu_access, mmu_status;
 	uint64_t mmu_address, mmu_bytes, mmu_failed;
 	uint32_t engine_command[WEFT_ENGINES], engine_context[WEFT_ENGINES];
+	struct vnpu_engine_name engine_name[WEFT_ENGINES];
 };
 
 static uint64_t now_ns(void)
@@ -189,13 +190,18 @@ static void engine_control(struct vnpu_soc *soc, unsigned int engine, uint32_t v
 		vnpu_engine_abort(soc->engines, engine);
 		return;
 	}
+	if (value == SOC_ENGINE_RETIRE) {
+		vnpu_engine_retire(soc->engines, engine);
+		return;
+	}
 	if (vnpu_misbehave_once(soc->options.misbehave, VNPU_FREEZE)) {
 		soc->running = false;
 		rv32_stop(&soc->core);
 		return;
 	}
 	if (value != SOC_ENGINE_START || command % 8 || command > SOC_MEMORY_BYTES - WEFT_CMD_MAX_BYTES ||
-	    !vnpu_engine_start(soc->engines, engine, soc->engine_context[engine], soc->memory + command)) {
+	    !vnpu_engine_start(soc->engines, engine, soc->engine_context[engine], soc->engine_name[engine],
+			       soc->memory + command)) {
 		crash(soc, "engine register misused", value);
 		rv32_stop(&soc->core);
 	}
@@ -218,6 +224,12 @@ static bool engine_load(struct vnpu_soc *soc, unsigned int engine, uint32_t offs
 		return true;
 	case SOC_ENGINE_CONTEXT:
 		*value = soc->engine_context[engine];
+		return true;
+	case SOC_ENGINE_SEQUENCE:
+		*value = soc->engine_name[engine].sequence;
+		return true;
+	case SOC_ENGINE_ORDINAL:
+		*value = soc->engine_name[engine].ordinal;
 		return true;
 	case SOC_ENGINE_STATE:
 		*value = vnpu_engine_state(soc->engines, engine);
@@ -305,6 +317,12 @@ static bool register_store(struct vnpu_soc *soc, uint32_t offset, uint32_t value
 			return true;
 		case SOC_ENGINE_CONTEXT:
 			soc->engine_context[engine] = value;
+			return true;
+		case SOC_ENGINE_SEQUENCE:
+			soc->engine_name[engine].sequence = value;
+			return true;
+		case SOC_ENGINE_ORDINAL:
+			soc->engine_name[engine].ordinal = value;
 			return true;
 		case SOC_ENGINE_CONTROL:
 			engine_control(soc, engine, value);
@@ -459,16 +477,19 @@ void vnpu_soc_reset(struct vnpu_soc *soc)
 	struct weft_hw_mailbox *mailbox = vnpu_mailbox(memory);
 	const struct weft_model *model = soc->options.model;
 	bool stranger = soc->options.misbehave->every[VNPU_STRANGER];
+	struct weft_hw_engine_last last[WEFT_ENGINES];
 
 	soc->running = false;
 	set_state(soc, WEFT_HW_STATE_OFF, WEFT_HW_BOOT_OK);
-	vnpu_engines_reset(soc->engines);
+	vnpu_engines_reset(soc->engines, last);
 	vnpu_mmu_detach_all(soc->mmu);
 	__atomic_store_n(&soc->pending, 0, __ATOMIC_RELEASE);
 	soc->alarm = 0;
 	soc->reset_ns = now_ns();
 
-	memset(mailbox, 0, offsetof(struct weft_hw_mailbox, control));
+	/* The firmware's part stays until the next boot: the host reads there how far jobs were. */
+	memset(mailbox, 0, offsetof(struct weft_hw_mailbox, firmware_version));
+	memcpy(mailbox->last, last, sizeof(last));
 	mailbox->version = WEFT_HW_VERSION(WEFT_HW_VERSION_MAJOR, WEFT_HW_VERSION_MINOR);
 	mailbox->doorbell = soc->options.doorbell;
 	mailbox->bar_bytes = memory->bar_bytes;
@@ -529,6 +550,7 @@ static uint32_t load_image(struct vnpu_soc *soc, uint32_t *entry)
 static void boot(struct vnpu_soc *soc)
 {
 	const struct rv32_bus bus = {.user = soc, .load = bus_load, .store = bus_store};
+	struct weft_hw_mailbox *mailbox = vnpu_mailbox(soc->options.memory);
 	uint32_t entry = 0, error;
 
 	error = load_image(soc, &entry);
@@ -538,6 +560,8 @@ static void boot(struct vnpu_soc *soc)
 		raise(soc, WEFT_HW_VECTOR_EVENT);
 		return;
 	}
+	memset(mailbox->firmware_version, 0,
+	       offsetof(struct weft_hw_mailbox, control) - offsetof(struct weft_hw_mailbox, firmware_version));
 	set_state(soc, WEFT_HW_STATE_BOOTING, WEFT_HW_BOOT_OK);
 	rv32_reset(&soc->core, soc->memory, SOC_MEMORY_BYTES, &bus, entry);
 	soc->waiting = false;

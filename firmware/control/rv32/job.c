@@ -15,8 +15,9 @@ struct job {
 	uint32_t state; /* enum job_state */
 	uint32_t order; /* of acceptance */
 	struct weft_hw_request request;
-	struct weft_hw_event event; /* filled in as the job proceeds */
-	uint32_t completed; /* commands */
+	struct weft_hw_event event;	 /* filled in as the job proceeds */
+	uint32_t completed;		 /* commands */
+	uint32_t progress[WEFT_ENGINES]; /* of them, by engine */
 };
 
 struct running {
@@ -84,7 +85,12 @@ enum weft_hw_status job_accept(const struct weft_hw_request *request)
 		*job = (struct job){.state = JOB_QUEUED, .order = accepted++, .request = *request};
 		job->event.sequence = request->sequence;
 		job->event.context = request->context;
-		CHIP_MAILBOX->slot[i].started = 0;
+		for (uint32_t e = 0; e < WEFT_ENGINES; e++) {
+			job->completed += request->skip[e];
+			job->progress[e] = request->skip[e];
+			CHIP_MAILBOX->progress[i].completed[e] = request->skip[e];
+		}
+		CHIP_MAILBOX->slot[i].started = job->completed;
 		slot_status(i);
 		work = true;
 		return WEFT_HW_STATUS_OK;
@@ -184,6 +190,9 @@ static void job_start(uint32_t index)
 		.priority = job->request.priority,
 	};
 
+	for (uint32_t e = 0; e < WEFT_ENGINES; e++)
+		start.skip[e] = job->request.skip[e];
+
 	if (faulted[job->request.context]) {
 		job_end(job, &cancelled);
 	} else if (job->request.flags & WEFT_HW_JOB_NULL) {
@@ -265,7 +274,12 @@ static void engine_harvest(uint32_t e)
 		status->picojoules += now.picojoules;
 		status->bytes += now.bytes;
 		job->completed++;
+		/* From here on a reset finds it done; before, it finds it at the engine. */
+		CHIP_MAILBOX->progress[running[e].job].completed[e] = ++job->progress[e];
+	} else {
+		CHIP_MAILBOX->progress[running[e].job].completed[e] = WEFT_HW_PROGRESS_FAULT;
 	}
+	chip_write(base + SOC_ENGINE_CONTROL, SOC_ENGINE_RETIRE);
 	sum->busy_ns += now.busy_ns;
 	status->busy_ns += now.busy_ns;
 	slot_status(running[e].job);
@@ -285,6 +299,8 @@ static void engine_start(uint32_t e, const struct core_command *command)
 	CHIP_MAILBOX->slot[index].started++;
 	chip_write(SOC_ENGINE(e) + SOC_ENGINE_COMMAND, (uint32_t)(uintptr_t)command->command);
 	chip_write(SOC_ENGINE(e) + SOC_ENGINE_CONTEXT, command->job->context);
+	chip_write(SOC_ENGINE(e) + SOC_ENGINE_SEQUENCE, jobs[index].request.sequence);
+	chip_write(SOC_ENGINE(e) + SOC_ENGINE_ORDINAL, jobs[index].progress[e]);
 	chip_write(SOC_ENGINE(e) + SOC_ENGINE_CONTROL, SOC_ENGINE_START);
 }
 

@@ -84,7 +84,7 @@
 #define SOC_ENGINE_COMMAND 0x00
 /** rw: context that the command's addresses belong to. */
 #define SOC_ENGINE_CONTEXT 0x04
-/** wo: SOC_ENGINE_START or SOC_ENGINE_ABORT. */
+/** wo: SOC_ENGINE_START, SOC_ENGINE_ABORT or SOC_ENGINE_RETIRE. */
 #define SOC_ENGINE_CONTROL 0x08
 /** ro: SOC_ENGINE_IDLE, _RUNNING, or _DONE until the next start. */
 #define SOC_ENGINE_STATE 0x0c
@@ -102,10 +102,19 @@
 #define SOC_ENGINE_CYCLES 0x30
 #define SOC_ENGINE_PICOJOULES 0x38
 #define SOC_ENGINE_BYTES 0x40
+/**
+ * rw: the command's name: sequence of the job's request, and commands that the engine
+ * has completed for the job; taken at the start.  At a reset the device puts it into
+ * mailbox.last if the command has not been retired.
+ */
+#define SOC_ENGINE_SEQUENCE 0x48
+#define SOC_ENGINE_ORDINAL 0x4c
 
 #define SOC_ENGINE_START 1
 /** The command ends as soon as the engine can, with reason WEFT_FAULT_TIMEOUT. */
 #define SOC_ENGINE_ABORT 2
+/** The command that is done has been counted in mailbox.progress. */
+#define SOC_ENGINE_RETIRE 3
 
 #define SOC_ENGINE_IDLE 0
 #define SOC_ENGINE_RUNNING 1

@@ -195,6 +195,63 @@ static void engines_run_in_order_and_overlap(void **state)
 	assert_int_equal(next(WEFT_ENGINES), 0);
 }
 
+/*
+ * A job that is stopped after any number of commands and goes on in a new core executes
+ * each command once, and its semaphores are as they were.
+ */
+static void goes_on_after_a_reset(void **state)
+{
+	static const struct {
+		uint32_t engine, tag;
+	} order[] = {{I, 1}, {C, 2}, {I, 3}, {C, 4}, {O, 5}, {C, 6}};
+	const unsigned int commands = sizeof(order) / sizeof(order[0]);
+
+	(void)state;
+	add_nop(0, I, 1, -1, 0, 0, 1);
+	add_nop(0, C, 2, 0, 1, 1, 1);
+	add_nop(0, I, 3, 1, 1, 0, 2);
+	add_nop(0, C, 4, 0, 2, 1, 2);
+	add_nop(0, O, 5, 1, 2, 2, 1);
+	add_nop(0, C, 6, 2, 1, -1, 0);
+	for (unsigned int stop = 0; stop <= commands; stop++) {
+		struct core_job job = job_of(0, 1, 0);
+
+		for (unsigned int i = 0; i < stop; i++)
+			job.skip[order[i].engine]++;
+		core_init(&core, &core.platform, core.slot, core.slots);
+		assert_true(core_start(&core, &job));
+		for (unsigned int i = stop; i < commands; i++) {
+			for (uint32_t e = 0; e < WEFT_ENGINES; e++)
+				assert_int_equal(core_ready(&core) >> e & 1, e == order[i].engine);
+			assert_int_equal(next(order[i].engine), order[i].tag);
+			done(order[i].engine);
+		}
+		expect_end(0, WEFT_FAULT_NONE);
+	}
+}
+
+/* What was done already cannot be more than there is, and is not trusted. */
+static void skipping_too_much_faults(void **state)
+{
+	struct core_job job;
+
+	(void)state;
+	add_nop(0, C, 1, -1, 0, -1, 0);
+	job = job_of(0, 1, 0);
+	job.skip[C] = 2;
+	assert_true(core_start(&core, &job));
+	assert_int_equal(expect_end(0, WEFT_FAULT_STREAM).fault.detail, 3);
+	job.skip[C] = 0;
+	job.skip[O] = UINT32_MAX;
+	assert_true(core_start(&core, &job));
+	assert_int_equal(expect_end(0, WEFT_FAULT_STREAM).fault.detail, 3);
+	add_nop(1, C, 1, -1, 0, WEFT_SEMAPHORES, 1);
+	job = job_of(1, 1, 0);
+	job.skip[C] = 1;
+	assert_true(core_start(&core, &job));
+	assert_int_equal(expect_end(1, WEFT_FAULT_SEMAPHORE).fault.detail, 2);
+}
+
 static void priorities_and_turns(void **state)
 {
 	uint32_t order[8], n = 0;
@@ -589,6 +646,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(empty_stream_ends),
 		TEST(engines_run_in_order_and_overlap),
+		TEST(goes_on_after_a_reset),
+		TEST(skipping_too_much_faults),
 		TEST(priorities_and_turns),
 		TEST(priority_yields_when_waiting),
 		TEST(slots_run_out),
