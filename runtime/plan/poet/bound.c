@@ -10,10 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* With more, a new start is faster than going on from the last basis. */
+#define MANY_COLUMNS 10000
+
 /* A program by columns, without what is fixed and what no longer says anything. */
 struct columns {
 	int columns, rows;
 	int *original; /* column here -> column of the program */
+	int *keep;     /* row of the program -> row here, -1: says nothing */
 	int *start;    /* columns + 1 */
 	int *row;
 	double *cell;
@@ -25,6 +29,7 @@ struct columns {
 static void columns_clear(struct columns *c)
 {
 	free(c->original);
+	free(c->keep);
 	free(c->start);
 	free(c->row);
 	free(c->cell);
@@ -127,114 +132,265 @@ static int columns_init(struct columns *c, const struct poet_program *p)
 			c->cell[c->start[column + 1]++] = p->cell[e];
 		}
 	}
-	free(keep);
+	c->keep = keep;
 	free(number);
 	free(most);
 	return 0;
+}
+
+int poet_lp_open(struct poet_lp *lp, const struct poet_program *p)
+{
+	struct columns c;
+
+	*lp = (struct poet_lp){.value = -INFINITY};
+	if (columns_init(&c, p) < 0)
+		return -ENOMEM;
+	lp->infeasible = c.infeasible;
+	lp->column = malloc(((size_t)p->columns + 1) * sizeof(int));
+	lp->original = c.original;
+	lp->row = c.keep;
+	lp->reduced = calloc((size_t)p->columns + 1, sizeof(double));
+	lp->x = calloc((size_t)p->columns + 1, sizeof(double));
+	c.original = c.keep = NULL;
+	if (!lp->column || !lp->reduced || !lp->x) {
+		columns_clear(&c);
+		poet_lp_close(lp);
+		return -ENOMEM;
+	}
+	lp->columns = c.columns;
+	lp->afresh = c.columns > MANY_COLUMNS;
+	lp->rows = p->rows;
+	for (int column = 0; column < p->columns; column++)
+		lp->column[column] = -1;
+	for (int column = 0; column < c.columns; column++)
+		lp->column[lp->original[column]] = column;
+	lp->clp = Clp_newModel();
+	Clp_setLogLevel(lp->clp, 0);
+	Clp_loadProblem(lp->clp, c.columns, c.rows, c.start, c.row, c.cell, c.lower, c.upper, c.cost, c.least, c.most);
+	columns_clear(&c);
+	return 0;
+}
+
+int poet_lp_add_rows(struct poet_lp *lp, const struct poet_program *p)
+{
+	int rows = p->rows - lp->rows, kept = Clp_numberRows(lp->clp), status = -ENOMEM;
+	size_t first = p->row_start[lp->rows], cells = p->row_start[p->rows] - first;
+	int *start = malloc(((size_t)rows + 1) * sizeof(int)), *column = malloc((cells + 1) * sizeof(int));
+	double *cell = malloc((cells + 1) * sizeof(double)), *most = malloc(((size_t)rows + 1) * sizeof(double)),
+	       *least = malloc(((size_t)rows + 1) * sizeof(double));
+	int *more = realloc(lp->row, ((size_t)p->rows + 1) * sizeof(int));
+	int used = 0;
+
+	if (more)
+		lp->row = more;
+	if (!start || !column || !cell || !most || !least || !more)
+		goto done;
+	for (int r = 0; r < rows; r++) {
+		double fixed = 0;
+
+		start[r] = used;
+		for (size_t e = p->row_start[lp->rows + r]; e < p->row_start[lp->rows + r + 1]; e++) {
+			int own = lp->column[p->cell_column[e]];
+
+			if (own < 0)
+				fixed += p->cell[e] * p->lower[p->cell_column[e]];
+			else {
+				column[used] = own;
+				cell[used++] = p->cell[e];
+			}
+		}
+		most[r] = p->most[lp->rows + r] - fixed;
+		least[r] = -INFINITY;
+		lp->row[lp->rows + r] = kept + r;
+	}
+	start[rows] = used;
+	Clp_addRows(lp->clp, rows, least, most, start, column, cell);
+	lp->rows = p->rows;
+	status = 0;
+done:
+	free(start);
+	free(column);
+	free(cell);
+	free(most);
+	free(least);
+	return status;
+}
+
+void poet_lp_restrict(struct poet_lp *lp, const struct poet_program *p)
+{
+	double *lower = Clp_columnLower(lp->clp), *upper = Clp_columnUpper(lp->clp);
+
+	for (int column = 0; column < lp->columns; column++) {
+		lower[column] = p->lower[lp->original[column]];
+		upper[column] = p->upper[lp->original[column]];
+	}
 }
 
 /*
  * With multipliers y >= 0 for the rows A x <= most, every x within its bounds
  * has cost x >= cost x + y (A x - most) >= sum of min(d lower, d upper) - y most,
  * where d = cost + y A.  Summed in extended precision, with what rounding can
- * have moved taken off.
+ * have moved taken off.  @scale 0 leaves the costs out: a value above 0 then
+ * says that there is no x at all.
  */
-static double dual_bound(const struct columns *c, const double *dual, double *reduced)
+static double dual_bound(const struct poet_lp *lp, const struct poet_program *p, const double *multiplier, double scale,
+			 double *reduced)
 {
-	long double value = c->offset, moved = 0;
+	long double *d = calloc((size_t)p->columns + 1, sizeof(*d)), value = 0, moved = 0;
 
-	for (int r = 0; r < c->rows; r++) {
-		double y = dual[r] < 0 ? -dual[r] : 0; /* Clp's sign for <= rows of a minimisation */
+	if (!d)
+		return -INFINITY;
+	for (int column = 0; column < p->columns; column++)
+		d[column] = scale * p->cost[column];
+	for (int r = 0; r < p->rows; r++) {
+		/* Clp's sign for <= rows of a minimisation */
+		double y = lp->row[r] >= 0 && multiplier[lp->row[r]] < 0 ? -multiplier[lp->row[r]] : 0;
 
-		value -= (long double)y * c->most[r];
-		moved += fabsl((long double)y * c->most[r]);
-	}
-	for (int column = 0; column < c->columns; column++) {
-		long double d = c->cost[column];
-
-		for (int e = c->start[column]; e < c->start[column + 1]; e++) {
-			double y = dual[c->row[e]] < 0 ? -dual[c->row[e]] : 0;
-
-			d += (long double)y * c->cell[e];
-			moved += fabsl((long double)y * c->cell[e]);
+		if (y <= 0)
+			continue;
+		value -= (long double)y * p->most[r];
+		moved += fabsl((long double)y * p->most[r]);
+		for (size_t e = p->row_start[r]; e < p->row_start[r + 1]; e++) {
+			d[p->cell_column[e]] += (long double)y * p->cell[e];
+			moved += fabsl((long double)y * p->cell[e]);
 		}
-		reduced[column] = (double)d;
-		value += d < 0 ? d * c->upper[column] : d * c->lower[column];
 	}
+	for (int column = 0; column < p->columns; column++) {
+		value += d[column] < 0 ? d[column] * p->upper[column] : d[column] * p->lower[column];
+		if (reduced)
+			reduced[column] = (double)d[column];
+	}
+	free(d);
 	return (double)(value - moved * 0x1p-58L);
 }
 
-static int take_solution(const struct poet_program *p, const struct columns *c, Clp_Simplex *clp, struct poet_lp *lp)
+/* Is what Clp calls infeasible so?  Its ray, of either sign, must show it. */
+static bool is_infeasible(const struct poet_lp *lp, const struct poet_program *p)
 {
-	double *reduced = malloc(((size_t)c->columns + 1) * sizeof(*reduced));
-	const double *x = Clp_primalColumnSolution(clp);
+	int rows = Clp_numberRows(lp->clp);
+	double *ray = Clp_infeasibilityRay(lp->clp);
+	bool shown;
 
-	lp->reduced = calloc((size_t)p->columns + 1, sizeof(double));
-	lp->x = calloc((size_t)p->columns + 1, sizeof(double));
-	if (!reduced || !lp->reduced || !lp->x) {
-		free(reduced);
-		return -ENOMEM;
-	}
-	lp->value = dual_bound(c, Clp_dualRowSolution(clp), reduced);
+	if (!ray)
+		return false;
+	shown = dual_bound(lp, p, ray, 0, NULL) > 1e-9;
+	for (int r = 0; r < rows; r++)
+		ray[r] = -ray[r];
+	shown = shown || dual_bound(lp, p, ray, 0, NULL) > 1e-9;
+	Clp_freeRay(lp->clp, ray);
+	return shown;
+}
+
+void poet_lp_solve(struct poet_lp *lp, const struct poet_program *p, double seconds)
+{
+	const double *x;
+
+	lp->solved = false;
+	if (lp->infeasible)
+		return;
+	Clp_setMaximumSeconds(lp->clp, seconds > 0.01 ? seconds : 0.01);
+	Clp_setNumberIterations(lp->clp, 0);
+	if (lp->started && !lp->afresh)
+		Clp_dual(lp->clp, 0);
+	else
+		Clp_initialDualSolve(lp->clp);
+	/* On degenerate programs going on from the last basis is slower than presolve and a new start. */
+	if (!lp->started)
+		lp->iterations = Clp_numberIterations(lp->clp);
+	else if (!lp->afresh && Clp_numberIterations(lp->clp) > lp->iterations / 2)
+		lp->afresh = true;
+	if (Clp_status(lp->clp) == 1 && !lp->started)
+		Clp_dual(lp->clp, 0); /* without presolve, so that there is a ray */
+	lp->started = true;
+	lp->solved = Clp_status(lp->clp) == 0;
+	if (Clp_status(lp->clp) == 1)
+		lp->infeasible = is_infeasible(lp, p);
+	lp->value = dual_bound(lp, p, Clp_dualRowSolution(lp->clp), 1, lp->reduced);
+	x = Clp_primalColumnSolution(lp->clp);
 	memcpy(lp->x, p->lower, (size_t)p->columns * sizeof(double));
-	for (int column = 0; column < c->columns; column++) {
-		lp->reduced[c->original[column]] = reduced[column];
-		lp->x[c->original[column]] = x[column];
-	}
-	free(reduced);
-	return 0;
+	for (int column = 0; column < lp->columns; column++)
+		lp->x[lp->original[column]] = x[column];
 }
 
-int poet_lp_solve(const struct poet_program *p, double seconds, struct poet_lp *lp)
+void poet_lp_close(struct poet_lp *lp)
 {
-	struct columns c;
-	Clp_Simplex *clp;
-	int status;
-
-	*lp = (struct poet_lp){.value = -INFINITY};
-	if (columns_init(&c, p) < 0)
-		return -ENOMEM;
-	if (c.infeasible) {
-		lp->infeasible = true;
-		columns_clear(&c);
-		return 0;
-	}
-	clp = Clp_newModel();
-	Clp_setLogLevel(clp, 0);
-	Clp_loadProblem(clp, c.columns, c.rows, c.start, c.row, c.cell, c.lower, c.upper, c.cost, c.least, c.most);
-	Clp_setMaximumSeconds(clp, seconds);
-	Clp_initialDualSolve(clp);
-	lp->solved = Clp_status(clp) == 0;
-	lp->infeasible = Clp_status(clp) == 1;
-	status = take_solution(p, &c, clp, lp);
-	Clp_deleteModel(clp);
-	columns_clear(&c);
-	return status;
-}
-
-void poet_lp_clear(struct poet_lp *lp)
-{
+	if (lp->clp)
+		Clp_deleteModel(lp->clp);
+	free(lp->column);
+	free(lp->original);
+	free(lp->row);
 	free(lp->reduced);
 	free(lp->x);
 	*lp = (struct poet_lp){0};
 }
 
-int poet_lp_fix(struct poet_program *p, const struct poet_lp *lp, double cutoff)
+int poet_penalty_init(struct poet_penalty *penalty, const struct poet_program *p)
 {
-	int fixed = 0;
+	size_t bytes = (size_t)p->columns * sizeof(double);
+
+	*penalty = (struct poet_penalty){p->columns, malloc(bytes + 1), malloc(bytes + 1), malloc(bytes + 1),
+					 malloc(bytes + 1)};
+	if (!penalty->lower || !penalty->upper || !penalty->at_one || !penalty->at_zero) {
+		poet_penalty_clear(penalty);
+		return -ENOMEM;
+	}
+	memcpy(penalty->lower, p->lower, bytes);
+	memcpy(penalty->upper, p->upper, bytes);
+	for (int column = 0; column < p->columns; column++)
+		penalty->at_one[column] = penalty->at_zero[column] = -INFINITY;
+	return 0;
+}
+
+void poet_penalty_clear(struct poet_penalty *penalty)
+{
+	free(penalty->lower);
+	free(penalty->upper);
+	free(penalty->at_one);
+	free(penalty->at_zero);
+	*penalty = (struct poet_penalty){0};
+}
+
+/* The multipliers' bound with the columns' first bounds: what is fixed now may have been free to be worse. */
+static double first_value(const struct poet_penalty *penalty, const struct poet_program *p, const struct poet_lp *lp)
+{
+	long double value = lp->value, moved = 0;
 
 	for (int column = 0; column < p->columns; column++) {
+		double d = lp->reduced[column];
+
+		if (d < 0)
+			value += (long double)d * (penalty->upper[column] - p->upper[column]);
+		else
+			value += (long double)d * (penalty->lower[column] - p->lower[column]);
+		moved += fabs(d);
+	}
+	return (double)(value - moved * 0x1p-50L);
+}
+
+void poet_penalty_learn(struct poet_penalty *penalty, const struct poet_program *p, const struct poet_lp *lp)
+{
+	double value = first_value(penalty, p, lp);
+
+	for (int column = 0; column < p->columns; column++) {
+		double d = lp->reduced[column];
+
+		penalty->at_one[column] = fmax(penalty->at_one[column], value + (d > 0 ? d : 0));
+		penalty->at_zero[column] = fmax(penalty->at_zero[column], value + (d < 0 ? -d : 0));
+	}
+}
+
+void poet_penalty_fix(const struct poet_penalty *penalty, struct poet_program *p, double cutoff)
+{
+	for (int column = 0; column < p->columns; column++) {
+		p->lower[column] = penalty->lower[column];
+		p->upper[column] = penalty->upper[column];
 		if (is_fixed(p, column) || !p->whole[column])
 			continue;
-		if (lp->reduced[column] > 0 && lp->value + lp->reduced[column] > cutoff) {
+		if (penalty->at_one[column] > cutoff)
 			p->upper[column] = p->lower[column];
-			fixed++;
-		} else if (lp->reduced[column] < 0 && lp->value - lp->reduced[column] > cutoff) {
+		else if (penalty->at_zero[column] > cutoff)
 			p->lower[column] = p->upper[column];
-			fixed++;
-		}
 	}
-	return fixed;
 }
 
 int poet_mip_bound(const struct poet_program *p, double cutoff, double seconds, uint64_t nodes, double *value)

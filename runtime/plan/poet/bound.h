@@ -5,25 +5,51 @@
 
 #include "plan/poet/relax.h"
 
-/** What is known about a program after it was solved. */
+/** A program without its integrality, and what is known about it after it was solved. */
 struct poet_lp {
-	bool infeasible; /* proven */
-	bool solved;	 /* to optimality */
-	double value;	 /* proven lower bound on the objective; -INFINITY if none */
-	double *reduced; /* reduced cost per column that belongs to @value; NULL if none */
-	double *x;	 /* solution per column; NULL if none */
+	void *clp;
+	int columns, *column, *original; /* free ones: of the program -> here and back */
+	int rows, *row;			 /* of the program that are here; where, -1: they say nothing */
+	bool started, afresh;		 /* solved before; to be solved as if it had not been */
+	int iterations;			 /* of the first time */
+	bool infeasible;		 /* proven */
+	bool solved;			 /* to optimality */
+	double value;			 /* proven lower bound on the objective; -INFINITY if none */
+	double *reduced;		 /* reduced cost per column of the program that belongs to @value */
+	double *x;			 /* solution per column of the program */
 };
 
+/** Take over a program as it is.  -ENOMEM. */
+int poet_lp_open(struct poet_lp *lp, const struct poet_program *program);
+/** Take over rows that were added to the program since.  -ENOMEM. */
+int poet_lp_add_rows(struct poet_lp *lp, const struct poet_program *program);
+/** Take over bounds of columns that were changed. */
+void poet_lp_restrict(struct poet_lp *lp, const struct poet_program *program);
 /**
- * Solve the program without its integrality.  The value is not the library's
- * word: it is computed anew from the multipliers, by weak duality, which holds
- * for any multipliers.  -ENOMEM.
+ * Solve for at most @seconds.  The value is not the library's word: it is
+ * computed anew from the multipliers, by weak duality, which holds for any
+ * multipliers; that there is no solution likewise.
  */
-int poet_lp_solve(const struct poet_program *program, double seconds, struct poet_lp *lp);
-void poet_lp_clear(struct poet_lp *lp);
+void poet_lp_solve(struct poet_lp *lp, const struct poet_program *program, double seconds);
+void poet_lp_close(struct poet_lp *lp);
 
-/** Fix to 0 or 1 what cannot be otherwise in a solution better than @cutoff; returns how many columns. */
-int poet_lp_fix(struct poet_program *program, const struct poet_lp *lp, double cutoff);
+/**
+ * What every column costs a solution that has it at 1, and at 0: proven lower
+ * bounds on the objective, gathered from one solution of the LP after another.
+ * They hold for the bounds of columns that the program had at first.
+ */
+struct poet_penalty {
+	int columns;
+	double *lower, *upper; /* bounds at first */
+	double *at_one, *at_zero;
+};
+
+int poet_penalty_init(struct poet_penalty *penalty, const struct poet_program *program);
+void poet_penalty_clear(struct poet_penalty *penalty);
+/** Take over what the LP shows. */
+void poet_penalty_learn(struct poet_penalty *penalty, const struct poet_program *program, const struct poet_lp *lp);
+/** Fix columns to what they are in every solution below @cutoff, and give the others their first bounds again. */
+void poet_penalty_fix(const struct poet_penalty *penalty, struct poet_program *program, double cutoff);
 
 /**
  * Branch and cut for at most @seconds and @nodes (0: no limit) on solutions below

@@ -1,37 +1,66 @@
 // SPDX-License-Identifier: MIT
 /*
- * Bounds in rising order of effort: the linear relaxation; then, with all
- * variables gone that a schedule better than the known one cannot use, branch
- * and cut for solutions of the relaxation below a cutoff.  That there is none
- * below nine tenths of the known overhead is quickly shown, and worth having
- * before the last tenth is tried.
+ * Bounds in rising order of effort: the linear relaxation; the inequalities of
+ * cuts.h, round by round; then, with all variables gone that a schedule better
+ * than the known one cannot use, branch and cut for solutions of the relaxation
+ * below a cutoff.  That there is none below nine tenths of the known overhead
+ * is quickly shown, and worth having before the last tenth is tried.
  */
 #include "plan/poet/prove.h"
 
 #include "plan/poet/bound.h"
+#include "plan/poet/cuts.h"
 #include "plan/poet/solver.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* More columns than this are too slow for the LP: fewer active stages then. */
 #define MOST_COLUMNS 100000
-#define COLUMNS_PER_CELL 4
+#define COLUMNS_OF_LP_PER_SECOND 6000
 /* What branch and cut can take on, in free columns per second that is left for it. */
 #define COLUMNS_PER_SECOND 8000
+/* Rounds of cuts end when the bound rose by less than this part of what is missing in so many rounds. */
+#define PATIENCE 3
+#define LEAST_PROGRESS 0.1
+/* Cuts of one round. */
+#define MOST_CUTS 250
 
-/* Mark every @stride-th stage in which keeping everything would not fit. */
+/* What computing node t alone needs in RAM. */
+static uint64_t operand_bytes(const struct weft_poet_instance *instance, uint32_t t)
+{
+	uint64_t bytes = instance->node[t].bytes;
+
+	for (uint32_t e = instance->input.start[t]; e < instance->input.start[t + 1]; e++)
+		bytes += instance->node[instance->input.item[e]].bytes;
+	return bytes;
+}
+
+/*
+ * Of the stages in which keeping everything would not fit, mark one of every
+ * @stride: the one with the largest operands.
+ */
 static uint32_t mark_active(const struct weft_poet_instance *instance, uint64_t ram_bytes, uint32_t stride,
 			    bool *active)
 {
-	uint32_t nodes = instance->nodes, tight = 0, marked = 0;
+	uint32_t nodes = instance->nodes, tight = 0, marked = 0, chosen = 0;
 	uint64_t level = 0;
 
 	for (uint32_t t = 0; t < nodes; t++) {
+		active[t] = false;
 		level += instance->node[t].bytes;
-		active[t] = level > ram_bytes && tight++ % stride == 0;
-		marked += active[t];
+		if (level > ram_bytes) {
+			if (tight++ % stride == 0) {
+				chosen = t;
+				marked++;
+			} else if (operand_bytes(instance, t) > operand_bytes(instance, chosen)) {
+				active[chosen] = false;
+				chosen = t;
+			}
+			active[chosen] = true;
+		}
 		/* After the stage, what it read last is gone. */
 		for (uint32_t e = instance->input.start[t]; e < instance->input.start[t + 1]; e++) {
 			uint32_t i = instance->input.item[e];
@@ -45,31 +74,51 @@ static uint32_t mark_active(const struct weft_poet_instance *instance, uint64_t 
 	return marked;
 }
 
-/* Active stages few enough for the LP; how many there are. */
-static uint32_t choose_active(const struct weft_poet_instance *instance, uint64_t ram_bytes, bool *active)
+/* About how many variables the relaxation has. */
+static double count_columns(const struct weft_poet_instance *instance, const struct poet_reach *reach,
+			    const bool *active, uint32_t *segment)
 {
-	for (uint32_t stride = 1;; stride++) {
-		uint32_t marked = mark_active(instance, ram_bytes, stride, active);
-		double cells = 0;
+	double columns = 0;
 
-		/* Most nodes can be of use from their own segment to the last one. */
-		for (uint32_t t = 0, left = 2 * marked + 1; t < instance->nodes; t++) {
-			cells += left;
-			left -= active[t] && left > 2 ? 2 : 0;
-		}
-		if (marked < 3 || cells * COLUMNS_PER_CELL / 2 <= MOST_COLUMNS)
-			return marked;
+	segment[0] = 0;
+	for (uint32_t t = 1; t < instance->nodes; t++)
+		segment[t] = segment[t - 1] + (active[t] || active[t - 1]);
+	for (uint32_t i = 0; i < instance->nodes; i++) {
+		columns += segment[reach->use[i]] - segment[i];
+		columns += segment[reach->run[i]] - segment[i];
+		if (reach->load[i] > i)
+			columns += segment[reach->use[i]] + segment[reach->load[i]] - 2.0 * segment[i];
 	}
+	return columns;
+}
+
+/* Active stages few enough for the LP; how many there are, or -ENOMEM. */
+static int choose_active(const struct weft_poet_instance *instance, uint64_t ram_bytes, const struct poet_reach *reach,
+			 double seconds, bool *active)
+{
+	uint32_t *segment = malloc(instance->nodes * sizeof(*segment)), marked = 0;
+	double most = fmin(MOST_COLUMNS, COLUMNS_OF_LP_PER_SECOND * seconds);
+
+	if (!segment)
+		return -ENOMEM;
+	for (uint32_t stride = 1;; stride++) {
+		marked = mark_active(instance, ram_bytes, stride, active);
+		if (marked < 3 || count_columns(instance, reach, active, segment) <= most)
+			break;
+	}
+	free(segment);
+	return (int)marked;
 }
 
 struct effort {
 	struct poet_relaxation relaxation;
+	struct poet_penalty penalty;
 	double unit, base; /* J */
 	double best;	   /* overhead of the best known schedule, in units; INFINITY: none */
 	double value;	   /* proven overhead, in units */
 	double until;
 	uint64_t nodes; /* limit of branch and cut */
-	bool infeasible, positions, branched;
+	bool infeasible;
 };
 
 static double time_left(const struct effort *e)
@@ -77,25 +126,51 @@ static double time_left(const struct effort *e)
 	return e->until - poet_clock();
 }
 
-/* Solve the LP and rule out variables that solutions below @cutoff do not use. */
+/* Take over what the LP shows.  Everything is about schedules below @cutoff: what does not help those is left out. */
+static void learn(struct effort *e, const struct poet_lp *lp, double cutoff)
+{
+	double value = lp->infeasible || lp->value > cutoff ? cutoff : lp->value;
+
+	if (lp->infeasible && cutoff == INFINITY)
+		e->infeasible = true;
+	else if (value > e->value)
+		e->value = value;
+}
+
+static double least_progress(double value, double cutoff)
+{
+	return LEAST_PROGRESS * (cutoff < INFINITY ? cutoff - value : value > 0 ? value : 1);
+}
+
+/* Solve the LP, add inequalities that its solution breaks, and again, as long as the bound rises. */
 static int tighten(struct effort *e, double cutoff, struct poet_lp *lp)
 {
-	int status = poet_lp_solve(&e->relaxation.program, time_left(e), lp);
+	struct poet_program *program = &e->relaxation.program;
+	double last[PATIENCE] = {0};
+	int status = poet_lp_open(lp, program);
 
-	if (!status && lp->infeasible) {
-		/* With what a cutoff ruled out put aside, nothing is below that cutoff. */
-		if (cutoff < INFINITY)
-			e->value = cutoff > e->value ? cutoff : e->value;
-		else
-			e->infeasible = true;
-	} else if (!status && lp->reduced) {
-		double value = lp->value < cutoff ? lp->value : cutoff;
+	for (int round = 0; !status && time_left(e) > 0; round++) {
+		double value;
 
-		e->value = value > e->value ? value : e->value;
-		if (cutoff < INFINITY)
-			poet_lp_fix(&e->relaxation.program, lp, cutoff);
+		poet_lp_solve(lp, program, time_left(e));
+		learn(e, lp, cutoff);
+		if (!lp->solved || lp->infeasible || e->value >= cutoff)
+			break;
+		if (cutoff < INFINITY) {
+			poet_penalty_learn(&e->penalty, program, lp);
+			poet_penalty_fix(&e->penalty, program, cutoff);
+			poet_lp_restrict(lp, program);
+		}
+		value = e->value;
+		if (round >= PATIENCE && value - last[round % PATIENCE] < least_progress(value, cutoff))
+			break;
+		last[round % PATIENCE] = value;
+		status = poet_add_cuts(&e->relaxation, lp->x, MOST_CUTS);
+		if (status <= 0)
+			break;
+		status = poet_lp_add_rows(lp, program);
 	}
-	return status;
+	return status < 0 ? status : 0;
 }
 
 /* Branch and cut looks at its clock between steps that take long on large programs: leave it out there. */
@@ -109,72 +184,55 @@ static bool too_large(const struct effort *e)
 	return free_columns > COLUMNS_PER_SECOND * time_left(e);
 }
 
-/* Branch and cut below @cutoff, with RAM rows at every position if those at the ends of stages are not enough. */
+/* Branch and cut below @cutoff. */
 static int branch(struct effort *e, double cutoff)
 {
-	struct poet_lp lp = {0};
+	double value = -INFINITY, limit = cutoff < INFINITY ? cutoff : 1e30;
 	int status = 0;
 
-	while (!status && e->value < cutoff && !e->infeasible && time_left(e) > 0.05) {
-		double value = -INFINITY, limit = cutoff < INFINITY ? cutoff : 1e30;
-
-		if (too_large(e))
-			break;
-
-		status = poet_mip_bound(&e->relaxation.program, limit, time_left(e), e->nodes, &value);
-		if (status)
-			break;
-		if (cutoff == INFINITY && value >= limit)
-			e->infeasible = true;
-		else if (value > e->value)
-			e->value = value;
-		if (e->value >= cutoff || e->positions || time_left(e) < 0.05)
-			break;
-		e->positions = true;
-		status = poet_relaxation_add_positions(&e->relaxation);
-		if (!status)
-			status = tighten(e, cutoff, &lp);
-		poet_lp_clear(&lp);
-	}
+	if (e->value >= cutoff || e->infeasible || time_left(e) < 0.05 || too_large(e))
+		return 0;
+	status = poet_mip_bound(&e->relaxation.program, limit, time_left(e), e->nodes, &value);
+	if (!status && cutoff == INFINITY && value >= limit)
+		e->infeasible = true;
+	else if (!status && value > e->value)
+		e->value = value;
 	return status;
 }
 
-static int climb(struct effort *e, double gap, const struct weft_poet_instance *instance,
-		 const struct weft_poet_options *options, const bool *active)
+/* Show that nothing is below @cutoff, by the LP and its cuts or, once they bring no more, by branching. */
+static int reach_cutoff(struct effort *e, double cutoff)
+{
+	struct poet_lp lp = {0};
+	int status = tighten(e, cutoff, &lp);
+
+	if (!status && lp.solved && !lp.infeasible)
+		status = branch(e, cutoff);
+	poet_lp_close(&lp);
+	return status;
+}
+
+static int climb(struct effort *e, double gap)
 {
 	static const double below[] = {0.08, 0.02, 0};
 	double last = gap < 0.02 ? gap : 0.02;
-	int status = poet_relaxation_init(&e->relaxation, instance, options, active, e->unit);
+	int status = 0;
 
-	struct poet_lp lp = {0};
-
-	if (!status)
-		status = tighten(e, INFINITY, &lp);
-	if (!status && e->best == INFINITY)
-		status = branch(e, INFINITY);
-	for (size_t b = 0; !status && e->best < INFINITY && b < sizeof(below) / sizeof(below[0]); b++) {
+	if (e->best == INFINITY)
+		return reach_cutoff(e, INFINITY);
+	if (poet_penalty_init(&e->penalty, &e->relaxation.program) < 0)
+		return -ENOMEM;
+	for (size_t b = 0; !status && b < sizeof(below) / sizeof(below[0]); b++) {
 		double cutoff = e->best * (1 - (below[b] > 0 ? below[b] : last));
 
-		if (e->value >= e->best * (1 - gap) || time_left(e) <= 0.05)
-			break;
 		if (e->value >= cutoff)
 			continue;
-		/* What a lower cutoff ruled out must come back for a higher one; the LP's answer is the same. */
-		if (e->branched) {
-			poet_relaxation_clear(&e->relaxation);
-			status = poet_relaxation_init(&e->relaxation, instance, options, active, e->unit);
-		}
-		e->branched = true;
-		e->positions = false;
-		if (!status && lp.reduced)
-			poet_lp_fix(&e->relaxation.program, &lp, cutoff);
-		if (!status)
-			status = branch(e, cutoff);
-		if (e->value < cutoff)
+		poet_penalty_fix(&e->penalty, &e->relaxation.program, cutoff);
+		status = reach_cutoff(e, cutoff);
+		if (e->value < cutoff || time_left(e) <= 0.05)
 			break;
 	}
-	poet_lp_clear(&lp);
-	poet_relaxation_clear(&e->relaxation);
+	poet_penalty_clear(&e->penalty);
 	return status;
 }
 
@@ -183,6 +241,8 @@ int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet
 {
 	double overhead = best_joules - instance->base_joules;
 	struct effort e = {.best = INFINITY, .value = 0, .until = until, .nodes = options->iterations, .unit = 1};
+	struct poet_reach reach = {0};
+	double slack = INFINITY;
 	bool *active;
 	int status;
 
@@ -194,14 +254,19 @@ int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet
 	} else if (instance->base_joules > 0) {
 		e.unit = instance->base_joules;
 	}
+	/* Rounding of sums must not rule anything out. */
+	if (options->time_ratio > 0)
+		slack = (options->time_ratio - 1 + 1e-8 * options->time_ratio) * instance->base_seconds;
 	active = calloc(instance->nodes, sizeof(*active));
-	if (!active)
-		return -ENOMEM;
-	if (!choose_active(instance, options->ram_bytes, active)) {
-		free(active);
-		return 0;
-	}
-	status = climb(&e, gap, instance, options, active);
+	status = active ? poet_reach_init(&reach, instance, overhead * (1 + 1e-9), slack) : -ENOMEM;
+	if (!status)
+		status = choose_active(instance, options->ram_bytes, &reach, until - poet_clock(), active);
+	if (status > 0)
+		status = poet_relaxation_init(&e.relaxation, instance, options, active, &reach, e.unit) ? -ENOMEM : 1;
+	if (status > 0)
+		status = climb(&e, gap);
+	poet_relaxation_clear(&e.relaxation);
+	poet_reach_clear(&reach);
 	free(active);
 	if (e.infeasible)
 		proof->infeasible = true;

@@ -11,12 +11,6 @@
 
 #define KINDS 4 /* per segment and node: RUN, KEEP, BACK, LOAD */
 
-/* A row being written: constants go to the right-hand side. */
-struct row {
-	struct poet_program *program;
-	double most;
-};
-
 static bool grow(void **array, size_t size, size_t count)
 {
 	void *more = realloc(*array, size * count);
@@ -46,12 +40,12 @@ static int add_column(struct poet_program *p, double cost, bool whole)
 	return p->columns++;
 }
 
-static struct row begin_row(struct poet_program *p, double most)
+struct poet_row poet_row_begin(struct poet_program *p, double most)
 {
-	return (struct row){p, most};
+	return (struct poet_row){p, most};
 }
 
-static void add_cell(struct row *row, int column, double value)
+void poet_row_add(struct poet_row *row, int column, double value)
 {
 	struct poet_program *p = row->program;
 
@@ -71,7 +65,7 @@ static void add_cell(struct row *row, int column, double value)
 	p->cell[p->cells++] = value;
 }
 
-static void end_row(struct row *row)
+void poet_row_end(struct poet_row *row)
 {
 	struct poet_program *p = row->program;
 
@@ -99,75 +93,59 @@ int poet_relaxation_column(const struct poet_relaxation *r, enum poet_variable k
 	return r->variable[(r->base[i] + s - own) * KINDS + kind];
 }
 
-/* Not one stage with its RAM rows, and more than one stage: what is paged in can be read in the same segment. */
-static bool is_loose(const struct poet_relaxation *r, uint32_t s)
+bool poet_is_loose(const struct poet_relaxation *r, uint32_t s)
 {
 	return !r->segment[s].active && r->segment[s].last > r->segment[s].first;
 }
 
-/* sign * RUN[s,i], which is the constant 1 in i's own segment. */
-static void add_run(const struct poet_relaxation *r, struct row *row, uint32_t s, uint32_t i, double sign)
+void poet_row_add_run(const struct poet_relaxation *r, struct poet_row *row, uint32_t s, uint32_t i, double sign)
 {
 	if (s == r->segment_of[i])
 		row->most -= sign;
 	else
-		add_cell(row, poet_relaxation_column(r, POET_RUN, s, i), sign);
+		poet_row_add(row, poet_relaxation_column(r, POET_RUN, s, i), sign);
 }
 
 /* sign * (i is in RAM at the start of segment s and came from storage). */
-static void add_back(const struct poet_relaxation *r, struct row *row, uint32_t s, uint32_t i, double sign)
+static void add_back(const struct poet_relaxation *r, struct poet_row *row, uint32_t s, uint32_t i, double sign)
 {
 	if (s == 0 || s <= r->segment_of[i])
 		return;
-	add_cell(row, poet_relaxation_column(r, POET_BACK, s - 1, i), sign);
-	if (!is_loose(r, s - 1))
-		add_cell(row, poet_relaxation_column(r, POET_LOAD, s - 1, i), sign);
+	poet_row_add(row, poet_relaxation_column(r, POET_BACK, s - 1, i), sign);
+	if (!poet_is_loose(r, s - 1))
+		poet_row_add(row, poet_relaxation_column(r, POET_LOAD, s - 1, i), sign);
 }
 
-/* sign * (i is in RAM at the start of segment s). */
-static void add_present(const struct poet_relaxation *r, struct row *row, uint32_t s, uint32_t i, double sign)
+void poet_row_add_present(const struct poet_relaxation *r, struct poet_row *row, uint32_t s, uint32_t i, double sign)
 {
 	if (s == 0 || s <= r->segment_of[i])
 		return;
-	add_cell(row, poet_relaxation_column(r, POET_KEEP, s - 1, i), sign);
+	poet_row_add(row, poet_relaxation_column(r, POET_KEEP, s - 1, i), sign);
 	add_back(r, row, s, i, sign);
 }
 
 /* sign * (i goes from segment s to s + 1 in RAM). */
-static void add_through(const struct poet_relaxation *r, struct row *row, uint32_t s, uint32_t i, double sign)
+static void add_through(const struct poet_relaxation *r, struct poet_row *row, uint32_t s, uint32_t i, double sign)
 {
-	add_cell(row, poet_relaxation_column(r, POET_KEEP, s, i), sign);
-	add_cell(row, poet_relaxation_column(r, POET_BACK, s, i), sign);
+	poet_row_add(row, poet_relaxation_column(r, POET_KEEP, s, i), sign);
+	poet_row_add(row, poet_relaxation_column(r, POET_BACK, s, i), sign);
 }
 
-/* Can be of use: read by a first computation, or by a computation that can itself be of use. */
-static void last_use(struct poet_relaxation *r)
-{
-	const struct weft_poet_adjacency *reader = &r->instance->reader;
-	uint32_t *stage = r->last;
-
-	for (uint32_t i = r->instance->nodes; i-- > 0;) {
-		stage[i] = i;
-		for (uint32_t e = reader->start[i]; e < reader->start[i + 1]; e++)
-			if (stage[reader->item[e]] > stage[i])
-				stage[i] = stage[reader->item[e]];
-	}
-	for (uint32_t i = 0; i < r->instance->nodes; i++)
-		stage[i] = r->segment_of[stage[i]];
-}
-
-static int make_segments(struct poet_relaxation *r, const bool *active)
+static int make_segments(struct poet_relaxation *r, const bool *active, const struct poet_reach *reach)
 {
 	uint32_t nodes = r->instance->nodes;
 
 	r->segment = calloc(nodes, sizeof(*r->segment));
 	r->segment_of = calloc(nodes, sizeof(*r->segment_of));
 	r->last = calloc(nodes, sizeof(*r->last));
+	r->last_run = calloc(nodes, sizeof(*r->last_run));
+	r->last_load = calloc(nodes, sizeof(*r->last_load));
 	r->base = calloc(nodes + 1, sizeof(*r->base));
 	r->save = calloc(nodes, sizeof(*r->save));
 	r->sizes = calloc(nodes, sizeof(*r->sizes));
 	r->level_column = calloc(nodes, sizeof(*r->level_column));
-	if (!r->segment || !r->segment_of || !r->last || !r->base || !r->save || !r->level_column || !r->sizes)
+	if (!r->segment || !r->segment_of || !r->last || !r->last_run || !r->last_load || !r->base || !r->save ||
+	    !r->level_column || !r->sizes)
 		return -ENOMEM;
 	for (uint32_t t = 0; t < nodes; t++) {
 		struct poet_segment *before = r->segments ? &r->segment[r->segments - 1] : NULL;
@@ -178,7 +156,11 @@ static int make_segments(struct poet_relaxation *r, const bool *active)
 			r->segment[r->segments++] = (struct poet_segment){t, t, active[t]};
 		r->segment_of[t] = r->segments - 1;
 	}
-	last_use(r);
+	for (uint32_t i = 0; i < nodes; i++) {
+		r->last[i] = r->segment_of[reach->use[i]];
+		r->last_run[i] = r->segment_of[reach->run[i]];
+		r->last_load[i] = r->segment_of[reach->load[i]];
+	}
 	for (uint32_t i = 0; i < nodes; i++)
 		r->base[i + 1] = r->base[i] + r->last[i] - r->segment_of[i] + 1;
 	r->variable = malloc(r->base[nodes] * KINDS * sizeof(int));
@@ -198,10 +180,14 @@ static void make_columns(struct poet_relaxation *r)
 			int *column = &r->variable[(r->base[i] + s - own) * KINDS];
 			bool later = s > own, goes_on = s < r->last[i];
 
-			column[POET_RUN] = later ? add_column(p, node->compute_joules / r->joules_unit, true) : -1;
+			bool loads = later && r->last_load[i] > own;
+
+			column[POET_RUN] = later && s <= r->last_run[i]
+						   ? add_column(p, node->compute_joules / r->joules_unit, true)
+						   : -1;
 			column[POET_KEEP] = goes_on ? add_column(p, 0, true) : -1;
-			column[POET_BACK] = later && goes_on ? add_column(p, 0, true) : -1;
-			column[POET_LOAD] = later && (goes_on || is_loose(r, s))
+			column[POET_BACK] = loads && goes_on ? add_column(p, 0, true) : -1;
+			column[POET_LOAD] = loads && s <= r->last_load[i] && (goes_on || poet_is_loose(r, s))
 						    ? add_column(p, node->pagein_joules / r->joules_unit, true)
 						    : -1;
 		}
@@ -212,51 +198,56 @@ static void make_columns(struct poet_relaxation *r)
 static void add_flow_rows(struct poet_relaxation *r, uint32_t i, uint32_t s)
 {
 	uint32_t own = r->segment_of[i];
-	bool loose = is_loose(r, s);
+	bool loose = poet_is_loose(r, s);
 	int load = poet_relaxation_column(r, POET_LOAD, s, i), back = poet_relaxation_column(r, POET_BACK, s, i);
-	struct row row;
+	struct poet_row row;
 
 	if (s < r->last[i] && s > own) {
-		row = begin_row(&r->program, 0);
-		add_cell(&row, poet_relaxation_column(r, POET_KEEP, s, i), 1);
-		add_cell(&row, poet_relaxation_column(r, POET_KEEP, s - 1, i), -1);
-		add_run(r, &row, s, i, -1);
-		end_row(&row);
-		row = begin_row(&r->program, 0);
-		add_cell(&row, back, 1);
+		row = poet_row_begin(&r->program, 0);
+		poet_row_add(&row, poet_relaxation_column(r, POET_KEEP, s, i), 1);
+		poet_row_add(&row, poet_relaxation_column(r, POET_KEEP, s - 1, i), -1);
+		poet_row_add_run(r, &row, s, i, -1);
+		poet_row_end(&row);
+		row = poet_row_begin(&r->program, 0);
+		poet_row_add(&row, back, 1);
 		add_back(r, &row, s, i, -1);
 		if (loose)
-			add_cell(&row, load, -1);
-		end_row(&row);
+			poet_row_add(&row, load, -1);
+		poet_row_end(&row);
 		/* In RAM at most once. */
-		row = begin_row(&r->program, 1);
+		row = poet_row_begin(&r->program, 1);
 		add_through(r, &row, s, i, 1);
 		if (!loose)
-			add_cell(&row, load, 1);
-		end_row(&row);
+			poet_row_add(&row, load, 1);
+		poet_row_end(&row);
 	}
 	if (load < 0)
 		return;
 	/* From storage: kept and loaded together, so that loading a part here and a part there saves nothing. */
-	row = begin_row(&r->program, 0);
-	add_cell(&row, load, 1);
+	row = poet_row_begin(&r->program, 0);
+	poet_row_add(&row, load, 1);
 	if (loose)
 		add_back(r, &row, s, i, 1);
 	else
-		add_cell(&row, back, 1);
-	add_cell(&row, r->save[i], -1);
-	end_row(&row);
-	/* What is loaded was in RAM when some stage after a computation of it began. */
-	if (i + 1 < r->instance->nodes && r->segment_of[i + 1] > own) {
-		row = begin_row(&r->program, 0);
-		add_cell(&row, load, 1);
-		add_cell(&row, poet_relaxation_column(r, POET_KEEP, own, i), -1);
-		for (uint32_t before = own + 1; before < s; before++)
-			add_run(r, &row, before, i, -1);
-		if (loose)
-			add_run(r, &row, s, i, -1);
-		end_row(&row);
-	}
+		poet_row_add(&row, back, 1);
+	poet_row_add(&row, r->save[i], -1);
+	poet_row_end(&row);
+}
+
+/* What is paged out was in RAM when some stage after a computation of it began. */
+static void add_save_row(struct poet_relaxation *r, uint32_t i)
+{
+	uint32_t own = r->segment_of[i];
+	struct poet_row row;
+
+	if (i + 1 == r->instance->nodes || r->segment_of[i + 1] == own)
+		return;
+	row = poet_row_begin(&r->program, 0);
+	poet_row_add(&row, r->save[i], 1);
+	poet_row_add(&row, poet_relaxation_column(r, POET_KEEP, own, i), -1);
+	for (uint32_t s = own + 1; s <= r->last_run[i]; s++)
+		poet_row_add(&row, poet_relaxation_column(r, POET_RUN, s, i), -1);
+	poet_row_end(&row);
 }
 
 /* RUN[s,i] needs each input there: computed, in RAM at the start or (loose) loaded. */
@@ -264,18 +255,20 @@ static void add_input_rows(struct poet_relaxation *r, uint32_t i, uint32_t s)
 {
 	const struct weft_poet_adjacency *input = &r->instance->input;
 
+	if (s > r->segment_of[i] && poet_relaxation_column(r, POET_RUN, s, i) < 0)
+		return;
 	for (uint32_t e = input->start[i]; e < input->start[i + 1]; e++) {
 		uint32_t u = input->item[e];
-		struct row row = begin_row(&r->program, 0);
+		struct poet_row row = poet_row_begin(&r->program, 0);
 
 		if (r->segment_of[u] == s)
 			continue; /* computed in this very segment */
-		add_run(r, &row, s, i, 1);
-		add_run(r, &row, s, u, -1);
-		add_present(r, &row, s, u, -1);
-		if (is_loose(r, s))
-			add_cell(&row, poet_relaxation_column(r, POET_LOAD, s, u), -1);
-		end_row(&row);
+		poet_row_add_run(r, &row, s, i, 1);
+		poet_row_add_run(r, &row, s, u, -1);
+		poet_row_add_present(r, &row, s, u, -1);
+		if (poet_is_loose(r, s))
+			poet_row_add(&row, poet_relaxation_column(r, POET_LOAD, s, u), -1);
+		poet_row_end(&row);
 	}
 }
 
@@ -303,35 +296,35 @@ static int add_level(struct poet_relaxation *r, uint32_t t, uint32_t k, uint32_t
 	const struct weft_poet_adjacency *reader = &r->instance->reader;
 	uint32_t s = r->segment_of[t];
 	int level = add_column(&r->program, 0, false);
-	struct row row = begin_row(&r->program, 0);
+	struct poet_row row = poet_row_begin(&r->program, 0);
 
 	/* ... going through the stage, */
 	add_through(r, &row, s, i, 1);
-	add_cell(&row, level, -1);
-	end_row(&row);
+	poet_row_add(&row, level, -1);
+	poet_row_end(&row);
 	/* ... having just been computed, */
 	if (i == k) {
-		row = begin_row(&r->program, 0);
-		add_run(r, &row, s, i, 1);
-		add_cell(&row, level, -1);
-		end_row(&row);
+		row = poet_row_begin(&r->program, 0);
+		poet_row_add_run(r, &row, s, i, 1);
+		poet_row_add(&row, level, -1);
+		poet_row_end(&row);
 	}
 	/* ... a reader at k or still to come, */
 	for (uint32_t e = reader->start[i]; e < reader->start[i + 1] && reader->item[e] < t; e++) {
 		if (reader->item[e] < k)
 			continue;
-		row = begin_row(&r->program, 0);
-		add_run(r, &row, s, reader->item[e], 1);
-		add_cell(&row, level, -1);
-		end_row(&row);
+		row = poet_row_begin(&r->program, 0);
+		poet_row_add_run(r, &row, s, reader->item[e], 1);
+		poet_row_add(&row, level, -1);
+		poet_row_end(&row);
 	}
 	/* ... having been there at the start, without a reader so far. */
-	row = begin_row(&r->program, 0);
-	add_present(r, &row, s, i, 1);
+	row = poet_row_begin(&r->program, 0);
+	poet_row_add_present(r, &row, s, i, 1);
 	for (uint32_t e = reader->start[i]; e < reader->start[i + 1] && reader->item[e] < k; e++)
-		add_run(r, &row, s, reader->item[e], -1);
-	add_cell(&row, level, -1);
-	end_row(&row);
+		poet_row_add_run(r, &row, s, reader->item[e], -1);
+	poet_row_add(&row, level, -1);
+	poet_row_end(&row);
 	return level;
 }
 
@@ -349,13 +342,24 @@ static bool has_late_reader(const struct poet_relaxation *r, uint32_t t, uint32_
 	return false;
 }
 
+/* Too large to go through segment s. */
+static void rule_out_through(struct poet_relaxation *r, uint32_t s, uint32_t i)
+{
+	int keep = poet_relaxation_column(r, POET_KEEP, s, i), back = poet_relaxation_column(r, POET_BACK, s, i);
+
+	if (keep >= 0)
+		r->program.upper[keep] = 0;
+	if (back >= 0)
+		r->program.upper[back] = 0;
+}
+
 /* The level after position k of active stage t. */
 static void add_ram_row(struct poet_relaxation *r, uint32_t t, uint32_t k)
 {
 	uint32_t s = r->segment_of[t];
 	uint64_t fixed = 0;
 	size_t sizes = 0;
-	struct row row;
+	struct poet_row row;
 
 	/* Columns of shares first: a row must be written in one go. */
 	for (uint32_t i = 0; i <= t; i++) {
@@ -364,7 +368,7 @@ static void add_ram_row(struct poet_relaxation *r, uint32_t t, uint32_t k)
 		    (i == k || i + 1 == t || has_late_reader(r, t, k, i)))
 			r->level_column[i] = add_level(r, t, k, i);
 	}
-	row = begin_row(&r->program, 0);
+	row = poet_row_begin(&r->program, 0);
 	for (uint32_t i = 0; i <= t; i++) {
 		if (r->last[i] < s || (i == t && k < t))
 			continue;
@@ -374,9 +378,9 @@ static void add_ram_row(struct poet_relaxation *r, uint32_t t, uint32_t k)
 		}
 		r->sizes[sizes++] = r->instance->node[i].bytes;
 		if (i > k && i < t)
-			add_present(r, &row, s, i, weight(r, i));
+			poet_row_add_present(r, &row, s, i, weight(r, i));
 		else if (r->level_column[i] >= 0)
-			add_cell(&row, r->level_column[i], weight(r, i));
+			poet_row_add(&row, r->level_column[i], weight(r, i));
 		else if (i < t)
 			add_through(r, &row, s, i, weight(r, i));
 	}
@@ -384,32 +388,37 @@ static void add_ram_row(struct poet_relaxation *r, uint32_t t, uint32_t k)
 		row.most = -1; /* infeasible; weft_poet_solve() has looked for this before */
 	else
 		row.most = (double)poet_largest_sum(r->sizes, sizes, r->ram_bytes - fixed) * r->per_byte;
-	end_row(&row);
+	poet_row_end(&row);
+	for (uint32_t i = 0; k == t && i < t; i++)
+		if (fixed <= r->ram_bytes && r->instance->node[i].bytes > r->ram_bytes - fixed && !reads(r, t, i))
+			rule_out_through(r, s, i);
 }
 
 static void add_time_row(struct poet_relaxation *r, double time_ratio)
 {
 	double base = r->instance->base_seconds;
-	struct row row;
+	struct poet_row row;
 
 	if (time_ratio <= 0 || base <= 0)
 		return;
 	/* The rounding of sums that the check forgives must not cut anything off here. */
-	row = begin_row(&r->program, time_ratio - 1 + 1e-8 * time_ratio);
+	row = poet_row_begin(&r->program, time_ratio - 1 + 1e-8 * time_ratio);
 	for (uint32_t i = 0; i < r->instance->nodes; i++)
 		for (uint32_t s = r->segment_of[i] + 1; s <= r->last[i]; s++)
-			add_cell(&row, poet_relaxation_column(r, POET_RUN, s, i), r->instance->node[i].seconds / base);
-	end_row(&row);
+			poet_row_add(&row, poet_relaxation_column(r, POET_RUN, s, i),
+				     r->instance->node[i].seconds / base);
+	poet_row_end(&row);
 }
 
 int poet_relaxation_init(struct poet_relaxation *r, const struct weft_poet_instance *instance,
-			 const struct weft_poet_options *options, const bool *active, double joules_unit)
+			 const struct weft_poet_options *options, const bool *active, const struct poet_reach *reach,
+			 double joules_unit)
 {
 	*r = (struct poet_relaxation){.instance = instance,
 				      .joules_unit = joules_unit,
 				      .ram_bytes = options->ram_bytes,
 				      .per_byte = 1 / (double)(options->ram_bytes ? options->ram_bytes : 1)};
-	if (make_segments(r, active) < 0) {
+	if (make_segments(r, active, reach) < 0) {
 		poet_relaxation_clear(r);
 		return -ENOMEM;
 	}
@@ -419,6 +428,7 @@ int poet_relaxation_init(struct poet_relaxation *r, const struct weft_poet_insta
 			add_flow_rows(r, i, s);
 			add_input_rows(r, i, s);
 		}
+		add_save_row(r, i);
 	}
 	for (uint32_t t = 0; t < instance->nodes && !r->program.failed; t++)
 		if (active[t])
@@ -461,6 +471,8 @@ void poet_relaxation_clear(struct poet_relaxation *r)
 	free(r->segment);
 	free(r->segment_of);
 	free(r->last);
+	free(r->last_run);
+	free(r->last_load);
 	free(r->base);
 	free(r->variable);
 	free(r->save);

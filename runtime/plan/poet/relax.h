@@ -8,7 +8,7 @@
  * stages, the smaller the program; every schedule is a solution of it whatever
  * the active stages are, so its least value bounds the energy from below.
  *
- * Variables, where node i can still be of use in segment s (see last_use()):
+ * Variables, where node i can still be of use in segment s (see reach.h):
  *   RUN     i is computed (again) in s; constant 1 in i's own segment
  *   KEEP    i goes from s to s + 1 in RAM and has not been in storage since it was last computed
  *   BACK    likewise, but it came from storage
@@ -24,7 +24,7 @@
 #ifndef WEFT_PLAN_POET_RELAX_H
 #define WEFT_PLAN_POET_RELAX_H
 
-#include "plan/poet/poet.h"
+#include "plan/poet/reach.h"
 
 enum poet_variable { POET_RUN, POET_KEEP, POET_BACK, POET_LOAD, POET_SAVE, POET_LEVEL };
 
@@ -52,6 +52,8 @@ struct poet_relaxation {
 	uint32_t segments;
 	uint32_t *segment_of; /* per stage */
 	uint32_t *last;	      /* per node, the last segment in which it can be of use */
+	uint32_t *last_run;   /* and in which it can be of use to compute it again, */
+	uint32_t *last_load;  /* or to page it in */
 	size_t *base;	      /* per node, into variable */
 	int *variable;	      /* column of (kind, segment, node); -1: none */
 	int *save;	      /* column of SAVE per node */
@@ -64,11 +66,13 @@ struct poet_relaxation {
 };
 
 /**
- * Build the relaxation with the stages marked in @active (nodes bools).
- * @joules_unit scales energies.  -ENOMEM.
+ * Build the relaxation with the stages marked in @active (nodes bools), for
+ * schedules in which nodes are of use within @reach.  @joules_unit scales
+ * energies.  -ENOMEM.
  */
 int poet_relaxation_init(struct poet_relaxation *relaxation, const struct weft_poet_instance *instance,
-			 const struct weft_poet_options *options, const bool *active, double joules_unit);
+			 const struct weft_poet_options *options, const bool *active, const struct poet_reach *reach,
+			 double joules_unit);
 /** Add RAM rows at the positions of active stages where the variable RUN is not fixed to 0. -ENOMEM. */
 int poet_relaxation_add_positions(struct poet_relaxation *relaxation);
 void poet_relaxation_clear(struct poet_relaxation *relaxation);
@@ -78,6 +82,26 @@ void poet_relaxation_clear(struct poet_relaxation *relaxation);
  * RAM rows need no more room than that.
  */
 uint64_t poet_largest_sum(const uint64_t *size, size_t count, uint64_t limit);
+
+/** A row being written: constants go to the right-hand side. */
+struct poet_row {
+	struct poet_program *program;
+	double most;
+};
+
+/** A row is begun, added to and ended before the next one is begun. */
+struct poet_row poet_row_begin(struct poet_program *program, double most);
+/** Nothing is added for column -1. */
+void poet_row_add(struct poet_row *row, int column, double value);
+void poet_row_end(struct poet_row *row);
+/** @sign times RUN[segment,node], which is the constant 1 in the node's own segment. */
+void poet_row_add_run(const struct poet_relaxation *relaxation, struct poet_row *row, uint32_t segment, uint32_t node,
+		      double sign);
+/** @sign times (node is in RAM at the start of segment). */
+void poet_row_add_present(const struct poet_relaxation *relaxation, struct poet_row *row, uint32_t segment,
+			  uint32_t node, double sign);
+/** Not one stage with its RAM rows, and more than one stage: what is paged in can be read in the same segment. */
+bool poet_is_loose(const struct poet_relaxation *relaxation, uint32_t segment);
 
 /** Column of a variable, -1 where there is none. */
 int poet_relaxation_column(const struct poet_relaxation *relaxation, enum poet_variable kind, uint32_t segment,

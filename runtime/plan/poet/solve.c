@@ -12,8 +12,8 @@
 #define DEFAULT_SECONDS 10.0
 #define DEFAULT_GAP 1e-4
 /* When the first search and the proof end, in parts of the time limit. */
-#define SEARCH_SHARE 0.2
-#define PROOF_SHARE 0.85
+#define SEARCH_SHARE 0.15
+#define PROOF_SHARE 0.93
 
 void weft_poet_result_clear(struct weft_poet_result *result)
 {
