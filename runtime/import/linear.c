@@ -283,8 +283,10 @@ int weft_lower_conv(struct weft_lower *lower)
 
 	if (r)
 		return r;
+	if (layout.rank == 5)
+		return weft_lower_conv_volume(lower);
 	if (layout.rank != 3 && layout.rank != 4)
-		return weft_node_fail(lower, EOPNOTSUPP, "rank %u; one or two spatial dimensions are supported",
+		return weft_node_fail(lower, EOPNOTSUPP, "rank %u; one to three spatial dimensions are supported",
 				      layout.rank);
 	channels = layout.dims[1];
 	r = weft_input_image(lower, 0, &operand[0]);

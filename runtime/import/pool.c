@@ -79,6 +79,8 @@ int weft_lower_max_pool(struct weft_lower *lower)
 
 	if (!r && (layout.type == WEFT_TYPE_I8 || layout.type == WEFT_TYPE_U8))
 		return max_pool_of_bytes(lower);
+	if (!r && layout.rank == 5)
+		return weft_lower_pool_volume(lower, WEFT_OP_MAXPOOL_FWD);
 	if (!r)
 		r = read_pool(lower, &x, &window, &layout);
 	if (!r)
@@ -108,8 +110,12 @@ int weft_lower_average_pool(struct weft_lower *lower)
 	struct weft_window window;
 	struct weft_layout layout;
 	union weft_params params;
-	int r = read_pool(lower, &x, &window, &layout);
+	int r = weft_input_shape(lower, 0, &layout);
 
+	if (!r && layout.rank == 5)
+		return weft_lower_pool_volume(lower, WEFT_OP_AVGPOOL_FWD);
+	if (!r)
+		r = read_pool(lower, &x, &window, &layout);
 	if (!r)
 		r = weft_output(lower, 0, &layout, &y);
 	if (r)

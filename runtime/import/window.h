@@ -25,6 +25,9 @@ struct weft_layout weft_window_result(const struct weft_layout *x, uint32_t chan
 /** [N, C, L] or [N, C, H, W] as [N, H, W, C]. */
 struct weft_operand weft_window_show(const struct weft_operand *x);
 
+/** The present pool (MAXPOOL_FWD or AVGPOOL_FWD) or convolution, of an input with three spatial dimensions. */
+int weft_lower_pool_volume(struct weft_lower *lower, uint16_t opcode);
+int weft_lower_conv_volume(struct weft_lower *lower);
 /** MaxPool's output 1: places in the flat input from @tap (u8, kh * KW + kw of each maximum), which has the dims of
  * output 0. */
 int weft_lower_pool_places(struct weft_lower *lower, const struct weft_operand *tap, const struct weft_window *window);

@@ -22,7 +22,7 @@
 struct tensor {
 	enum { NONE, MOVED, WEIGHT, INTEGERS, FLAGS, SCALAR, ABSENT } kind; /* MOVED: a float input of the graph */
 	unsigned int rank;
-	int64_t dims[4];
+	int64_t dims[5];
 	int64_t integer[12]; /* INTEGERS, FLAGS */
 	float number;	     /* SCALAR */
 };
@@ -167,6 +167,9 @@ static const struct gradient_case cases[] = {
 	{"Gemm", 13, {F(3, 2), F(4, 3), F(4)}, {INT("transA", 1), INT("transB", 1), NUM("alpha", .5f), NUM("beta", 2)}, 0, 0, 0},
 	{"Conv", 13, {F(1, 2, 4, 4), W(3, 2, 3, 3), W(3)}, {INTS("pads", 1, 1, 1, 1), INTS("strides", 2, 2)}, 0, 0, 0},
 	{"Conv", 13, {F(1, 2, 6), W(2, 1, 3)}, {INT("group", 2)}, 0, 0, 0},
+	{"Conv", 13, {F(1, 2, 4, 3, 3), W(2, 2, 2, 2, 2), W(2)}, {INTS("pads", 1, 0, 0, 0, 1, 0), INTS("strides", 2, 1, 1)}, 0, 0, 0},
+	{"MaxPool", 13, {F(1, 1, 4, 4, 2)}, {INTS("kernel_shape", 2, 2, 1), INTS("strides", 2, 2, 1)}, 0, 0, 0},
+	{"AveragePool", 13, {F(1, 1, 3, 4, 2)}, {INTS("kernel_shape", 2, 3, 2), INTS("pads", 1, 1, 0, 0, 1, 1)}, 0, 0, 0},
 	{"ConvTranspose", 13, {F(1, 2, 3, 3), W(2, 2, 3, 3), W(2)}, {INTS("strides", 2, 2)}, 0, 0, 0},
 	{"MaxPool", 13, {F(1, 2, 4, 4)}, {INTS("kernel_shape", 2, 2), INTS("strides", 2, 2)}, 0, 0, 0},
 	{"AveragePool", 13, {F(1, 2, 4, 4)}, {INTS("kernel_shape", 3, 3), INTS("pads", 1, 1, 1, 1)}, 0, 0, 0},
@@ -197,7 +200,7 @@ struct node_model {
 	Onnx__TypeProto type[MOST_INPUTS];
 	Onnx__TypeProto__Tensor shaped[MOST_INPUTS];
 	Onnx__TensorShapeProto shape[MOST_INPUTS];
-	Onnx__TensorShapeProto__Dimension dim[MOST_INPUTS][4], *dims[MOST_INPUTS][4];
+	Onnx__TensorShapeProto__Dimension dim[MOST_INPUTS][5], *dims[MOST_INPUTS][5];
 	char *in[MOST_INPUTS], *out[2];
 	int32_t flag[MOST_INPUTS][12];
 	float zeros[256];
