@@ -15,6 +15,7 @@
 #define WEFT_IMPORT_QUANTIZED_H
 
 #include "import/lower.h"
+#include "import/window.h"
 
 /** How integers stand for numbers: (q - zero) * scale, alike everywhere or along dimension @axis. */
 struct weft_quantization {
@@ -63,6 +64,9 @@ bool weft_integer_operand(const struct weft_lower *lower, const struct weft_inte
 int weft_integer_value(struct weft_lower *lower, const struct weft_integer_result *result,
 		       const struct weft_layout *layout, struct weft_operand *y);
 
+/** weft_window_read() for integers. */
+int weft_integer_window(struct weft_lower *lower, const struct weft_layout *x, const uint32_t *kernel,
+			struct weft_window *window);
 /** Whether the present node is a product that quantized_product.c can make. */
 bool weft_is_integer_product(const struct weft_lower *lower);
 /** Make it: quantized, or (@result NULL) as a float tensor from its totals. */

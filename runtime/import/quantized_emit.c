@@ -124,7 +124,7 @@ static int emit_average(struct weft_lower *lower, const struct weft_integer_resu
 			window.stride[i] = window.dilation[i] = window.out[i] = 1;
 		}
 	} else {
-		r = weft_window_read(lower, &from.layout, NULL, &window);
+		r = weft_integer_window(lower, &from.layout, NULL, &window);
 		if (!r)
 			r = weft_window_forward(lower, &window, weft_attribute_int(lower, "ceil_mode", 0) != 0);
 		params.qpool.count_pad = weft_attribute_int(lower, "count_include_pad", 0) != 0;
@@ -178,7 +178,7 @@ static int emit_greatest(struct weft_lower *lower, const struct weft_integer_res
 	}
 	if (e.error)
 		return e.error;
-	r = weft_window_read(lower, &from.layout, NULL, &window);
+	r = weft_integer_window(lower, &from.layout, NULL, &window);
 	if (!r)
 		r = weft_window_forward(lower, &window, weft_attribute_int(lower, "ceil_mode", 0) != 0);
 	if (r)

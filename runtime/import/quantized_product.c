@@ -179,6 +179,15 @@ static void build(struct product *p, uint16_t opcode, const struct weft_operand 
 	graph->operation[at].zero_point[4] = p->result ? p->result->quantization->zero[0] : 0;
 }
 
+int weft_integer_window(struct weft_lower *lower, const struct weft_layout *x, const uint32_t *kernel,
+			struct weft_window *window)
+{
+	struct weft_layout numbers = *x;
+
+	numbers.type = WEFT_TYPE_F32;
+	return weft_window_read(lower, &numbers, kernel, window);
+}
+
 static void convolve(struct product *p)
 {
 	const struct weft_host_tensor *w = p->w->constant;
@@ -204,7 +213,7 @@ static void convolve(struct product *p)
 		x = weft_expression_copy(&p->e, x, &layout);
 	}
 	if (!p->e.error)
-		p->e.error = weft_window_read(lower, &x.layout, &w->dims[2], &window);
+		p->e.error = weft_integer_window(lower, &x.layout, &w->dims[2], &window);
 	if (!p->e.error)
 		p->e.error = weft_window_forward(lower, &window, false);
 	if (p->e.error)

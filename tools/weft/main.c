@@ -7,8 +7,8 @@
 
 #include "command.h"
 
-static const struct command *const commands[] = {&command_train, &command_infer, &command_plan, &command_info,
-						 &command_doctor};
+static const struct command *const commands[] = {&command_train, &command_infer,  &command_plan,
+						 &command_info,	 &command_doctor, &command_quantize};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
