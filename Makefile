@@ -7,7 +7,7 @@
 #	make demo		train within a memory that cannot hold the network
 #	make check		every test; the last line counts them
 #	make check-asan		the tests that fit under AddressSanitizer and UBSan
-#	make check-onnx		ONNX's backend node tests, one line each
+#	make check-onnx		ONNX's backend tests: nodes and models, one line each
 #	make check-torch	gradients of exported networks beside PyTorch's
 #	make bench		measurements
 #	make bench-torch	a training step beside PyTorch's
@@ -55,8 +55,9 @@ check-asan: $(ASAN_BUILD)/build.ninja
 check-onnx: setup-test build
 	@meson configure $(BUILD) -Dtests=enabled
 	@ninja -C $(BUILD) -j $(JOBS) tests/conformance/onnx-node
-	@$(BUILD)/tests/conformance/onnx-node --scope tests/conformance/onnx-node.scope \
-		--pass tests/conformance/onnx-node.pass --verbose
+	@$(BUILD)/tests/conformance/onnx-node --scope tests/conformance/onnx-node.scope --least 780 --verbose node
+	@$(BUILD)/tests/conformance/onnx-node --scope tests/conformance/onnx-models.scope --least 120 --verbose \
+		pytorch-converted pytorch-operator simple
 
 check-torch: setup-build setup-bench build
 	@/usr/bin/python3 tests/conformance/torch_models.py $(BUILD)

@@ -593,19 +593,52 @@ int weft_lower_cast_operand(struct weft_lower *lower, uint8_t type, struct weft_
 					  (struct weft_operand[]){from, *operand}, NULL);
 }
 
+/* The element type that the model declares for input @index of the node; 0 where it declares none. */
+static int32_t declared_type(const struct weft_lower *lower, unsigned int index)
+{
+	const Onnx__GraphProto *graph = lower->model->proto->graph;
+	const char *name = weft_has_input(lower, index) ? lower->node->input[index] : "";
+	const struct weft_symbol *symbol = weft_input_symbol(lower, index);
+	size_t i;
+
+	if (symbol && symbol->initializer)
+		return symbol->initializer->data_type;
+	for (i = 0; i < graph->n_input; i++)
+		if (!strcmp(graph->input[i]->name, name) && graph->input[i]->type &&
+		    graph->input[i]->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE &&
+		    graph->input[i]->type->tensor_type)
+			return graph->input[i]->type->tensor_type->elem_type;
+	return 0;
+}
+
+/* Floats are computed in binary32; a cast to a shorter one rounds to it, except in training, where it would cut off
+ * the gradient. */
+static uint8_t rounds_to(const struct weft_lower *lower, int32_t data_type)
+{
+	if (lower->options->training)
+		return WEFT_TYPE_F32;
+	return data_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16    ? WEFT_TYPE_F16
+	       : data_type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 ? WEFT_TYPE_BF16
+								      : WEFT_TYPE_F32;
+}
+
 int weft_lower_cast(struct weft_lower *lower)
 {
+	bool like = !strcmp(lower->node->op_type, "CastLike");
+	int32_t wanted = like ? declared_type(lower, 1) : (int32_t)weft_attribute_int(lower, "to", 0);
 	struct weft_operand x, y;
 	struct weft_layout layout = {0};
-	uint8_t type = WEFT_TYPE_NONE;
+	uint8_t type = WEFT_TYPE_NONE, narrow = rounds_to(lower, wanted);
 	int r = weft_input(lower, 0, &x);
 
-	if (!r && !strcmp(lower->node->op_type, "CastLike")) {
+	if (!r && like) {
 		r = weft_input_shape(lower, 1, &layout);
 		type = layout.type;
 	} else if (!r) {
-		r = weft_onnx_type((int32_t)weft_attribute_int(lower, "to", 0), &type);
+		r = weft_onnx_type(wanted, &type);
 	}
+	if (!r && type == WEFT_TYPE_F32 && narrow != WEFT_TYPE_F32)
+		r = weft_lower_cast_operand(lower, narrow, &x);
 	if (r)
 		return r;
 	if (type == x.layout.type)
