@@ -41,8 +41,8 @@ static void feed(struct weft_session *session)
 			random = random * 1664525 + 1013904223;
 			if (value->layout.type == WEFT_TYPE_F32)
 				((float *)memory)[j] = (float)(random >> 8) / (1 << 23) - 1;
-			else if (value->layout.type == WEFT_TYPE_I32)
-				((int32_t *)memory)[j] = (int32_t)(random >> 8) % 10;
+			else if (value->layout.type == WEFT_TYPE_I32) /* labels and tokens that every network has */
+				((int32_t *)memory)[j] = (int32_t)(random >> 8) % 2;
 			else
 				((int32_t *)memory)[j] = 0;
 		}
