@@ -59,15 +59,15 @@ check-onnx: setup-test build
 	@$(BUILD)/tests/conformance/onnx-node --scope tests/conformance/onnx-models.scope --least 120 --verbose \
 		pytorch-converted pytorch-operator simple
 
-check-torch: setup-build setup-bench build
+check-torch: setup-build setup-test setup-bench build
 	@/usr/bin/python3 tests/conformance/torch_models.py $(BUILD)
 
-bench: setup-build setup-bench build
+bench: setup-build setup-test setup-bench build
 	@meson configure $(BUILD) -Dbench=enabled
 	@$(MAKE) --no-print-directory build
 	@meson test -C $(BUILD) --benchmark --verbose --num-processes 1
 
-bench-torch: setup-build setup-bench build
+bench-torch: setup-build setup-test setup-bench build
 	@/usr/bin/python3 tests/bench/torch/compare.py $(BUILD) --gradients $(NETWORKS)
 	@/usr/bin/python3 tests/bench/torch/compare.py $(BUILD) $(NETWORKS)
 	@/usr/bin/python3 tests/bench/torch/compare.py $(BUILD) --infer $(NETWORKS)

@@ -558,7 +558,7 @@ enum weft_unary {
 	WEFT_UNARY_MISH,
 	WEFT_UNARY_HARD_SIGMOID, /* max(0, min(1, alpha * x + beta)) */
 	WEFT_UNARY_HARD_SWISH, /* x * max(0, min(1, x / 6 + 0.5)) */
-	WEFT_UNARY_CLIP, /* min(max(x, alpha), beta) */
+	WEFT_UNARY_CLIP, /* min(max(x, alpha), beta) (y): f' is 1 where alpha < y < beta, else 0 */
 	WEFT_UNARY_AFFINE, /* alpha * x + beta */
 	WEFT_UNARY_POW, /* x ^ alpha */
 	WEFT_UNARY_THRESHOLDED_RELU, /* x > alpha ? x : 0 */

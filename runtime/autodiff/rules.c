@@ -47,35 +47,75 @@ bool weft_gradient_epilogue(const struct weft_operation *operation, unsigned int
 	}
 }
 
-int weft_gradient_relu(struct weft_backward *backward, const struct weft_operand *y, struct weft_operand *gradient)
+/* Through the activation @unary, of which the result was @y. */
+static int through_activation(struct weft_backward *backward, const union weft_params *unary,
+			      const struct weft_operand *y, struct weft_operand *gradient)
 {
 	struct weft_graph *graph = weft_backward_graph(backward);
-	union weft_params params = {.unary = {.function = WEFT_UNARY_RELU}};
 	struct weft_operand from = *gradient;
 	weft_id at;
 	int r = weft_backward_temporary(backward, &from.layout, gradient);
 
 	if (!r)
-		r = weft_build(graph, weft_backward_name(backward), WEFT_OP_UNARY_BWD, &params, 2, 3,
+		r = weft_build(graph, weft_backward_name(backward), WEFT_OP_UNARY_BWD, unary, 2, 3,
 			       (struct weft_operand[]){*y, from, *gradient}, &at);
 	if (!r)
 		weft_build_in_place(graph, at, 2, 1);
 	return r;
 }
 
+int weft_gradient_relu(struct weft_backward *backward, const struct weft_operand *y, struct weft_operand *gradient)
+{
+	const union weft_params relu = {.unary = {.function = WEFT_UNARY_RELU}};
+
+	return through_activation(backward, &relu, y, gradient);
+}
+
+int weft_gradient_clip(struct weft_backward *backward, const struct weft_operand *y, float alpha, float beta,
+		       struct weft_operand *gradient)
+{
+	const union weft_params clip = {.unary = {.function = WEFT_UNARY_CLIP, .alpha = alpha, .beta = beta}};
+
+	return through_activation(backward, &clip, y, gradient);
+}
+
+/* Bounds of the epilogue WEFT_ACT_CLIP. */
+static void clip_bounds(const struct weft_operation *operation, float *alpha, float *beta)
+{
+	switch (operation->opcode) {
+	case WEFT_OP_MATMUL:
+		*alpha = operation->params.matmul.alpha;
+		*beta = operation->params.matmul.beta;
+		break;
+	case WEFT_OP_BINARY:
+		*alpha = operation->params.binary.alpha;
+		*beta = operation->params.binary.beta;
+		break;
+	default:
+		*alpha = operation->params.conv.alpha;
+		*beta = operation->params.conv.beta;
+		break;
+	}
+}
+
 int weft_gradient_before_epilogue(struct weft_backward *backward, const struct weft_operation *operation,
 				  unsigned int slot, uint32_t activation, struct weft_operand *gradient)
 {
 	struct weft_operand y;
+	float alpha, beta;
 	int r;
 
 	*gradient = weft_backward_of_output(backward, operation, slot, &r);
 	if (r || gradient->id == WEFT_NO_ID || activation == WEFT_ACT_NONE)
 		return r;
+	y = weft_operand_in(weft_backward_graph(backward), operation, slot);
+	if (activation == WEFT_ACT_CLIP) {
+		clip_bounds(operation, &alpha, &beta);
+		return weft_gradient_clip(backward, &y, alpha, beta, gradient);
+	}
 	if (activation != WEFT_ACT_RELU)
 		return weft_fail(EOPNOTSUPP, "%s: its epilogue has no gradient", operation->name);
 	if (weft_backward_relu_claimed(backward, operation, slot))
 		return 0;
-	y = weft_operand_in(weft_backward_graph(backward), operation, slot);
 	return weft_gradient_relu(backward, &y, gradient);
 }

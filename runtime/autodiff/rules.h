@@ -31,5 +31,8 @@ int weft_gradient_before_epilogue(struct weft_backward *backward, const struct w
 
 /** @gradient where @y is positive, zero elsewhere, into a new value. */
 int weft_gradient_relu(struct weft_backward *backward, const struct weft_operand *y, struct weft_operand *gradient);
+/** The same for a clip to @alpha .. @beta. */
+int weft_gradient_clip(struct weft_backward *backward, const struct weft_operand *y, float alpha, float beta,
+		       struct weft_operand *gradient);
 
 #endif /* WEFT_AUTODIFF_RULES_H */

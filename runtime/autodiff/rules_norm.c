@@ -111,6 +111,11 @@ int weft_gradient_norm(struct weft_backward *backward, const struct weft_operati
 	for (i = 0; i < 6; i++)
 		norm.in[i] = weft_operand_in(graph, operation, i);
 	norm.mask = operation->params.norm.activation == WEFT_ACT_RELU ? norm.in[Y] : WEFT_ABSENT;
+	if (operation->params.norm.activation == WEFT_ACT_CLIP)
+		r = weft_gradient_clip(backward, &norm.in[Y], operation->params.norm.alpha,
+				       operation->params.norm.beta, &norm.gradient);
+	if (r)
+		return r;
 	parameters = weft_backward_wants(backward, operation, BETA) || weft_backward_wants(backward, operation, GAMMA);
 	follows =
 		norm.in[GAMMA].id == WEFT_NO_ID || weft_layout_same_dims(&norm.in[GAMMA].layout, &norm.in[MEAN].layout);

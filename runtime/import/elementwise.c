@@ -209,42 +209,62 @@ int weft_lower_gelu(struct weft_lower *lower)
 	return r ? r : weft_lower_unary(lower, &params, &x, true, &y);
 }
 
-/* The activation of an operation that can apply one to its result, NULL for others. */
-static uint32_t *epilogue_of(struct weft_operation *operation)
+/* Where an operation keeps the activation that it applies to its result. */
+struct epilogue {
+	uint32_t *activation;
+	float *alpha, *beta;
+};
+
+static bool epilogue_of(struct weft_operation *operation, struct epilogue *epilogue)
 {
+	union weft_params *params = &operation->params;
+
 	switch (operation->opcode) {
 	case WEFT_OP_MATMUL:
-		return &operation->params.matmul.activation;
+		*epilogue = (struct epilogue){&params->matmul.activation, &params->matmul.alpha, &params->matmul.beta};
+		return true;
 	case WEFT_OP_CONV_FWD:
-		return &operation->params.conv.activation;
+		*epilogue = (struct epilogue){&params->conv.activation, &params->conv.alpha, &params->conv.beta};
+		return true;
 	case WEFT_OP_NORM_APPLY:
-		return &operation->params.norm.activation;
+		*epilogue = (struct epilogue){&params->norm.activation, &params->norm.alpha, &params->norm.beta};
+		return true;
 	case WEFT_OP_BINARY:
-		return operation->params.binary.function < WEFT_BINARY_EQUAL ? &operation->params.binary.activation
-									     : NULL;
+		*epilogue = (struct epilogue){&params->binary.activation, &params->binary.alpha, &params->binary.beta};
+		return params->binary.function < WEFT_BINARY_EQUAL;
 	}
-	return NULL;
+	return false;
+}
+
+/* Let the operation that makes @x, for this node only, apply the activation; false: it cannot. */
+static bool make_epilogue(struct weft_lower *lower, const struct weft_operand *x, uint32_t activation, float alpha,
+			  float beta)
+{
+	struct epilogue epilogue;
+	weft_id producer;
+
+	if (x->layout.type != WEFT_TYPE_F32 || !weft_has_output(lower, 0) ||
+	    !weft_input_is_private(lower, 0, &producer) ||
+	    !epilogue_of(&lower->graph->operation[producer], &epilogue) || *epilogue.activation != WEFT_ACT_NONE)
+		return false;
+	*epilogue.activation = activation;
+	*epilogue.alpha = alpha;
+	*epilogue.beta = beta;
+	return true;
 }
 
 int weft_lower_relu(struct weft_lower *lower)
 {
 	union weft_params params = {.unary = {.function = WEFT_UNARY_RELU}};
 	struct weft_operand x, y;
-	uint32_t *activation;
-	weft_id producer;
 	int r = weft_input(lower, 0, &x);
 
 	if (r)
 		return r;
 	if (is_integer(x.layout.type))
 		return unary_of_integers(lower, WEFT_UNARY_RELU, x);
-	if (x.layout.type == WEFT_TYPE_F32 && weft_has_output(lower, 0) && weft_input_is_private(lower, 0, &producer)) {
-		activation = epilogue_of(&lower->graph->operation[producer]);
-		if (activation && *activation == WEFT_ACT_NONE) {
-			*activation = WEFT_ACT_RELU;
-			return weft_output_rename(lower, x.id);
-		}
-	}
+	if (make_epilogue(lower, &x, WEFT_ACT_RELU, 0, 0))
+		return weft_output_rename(lower, x.id);
 	return weft_lower_unary(lower, &params, &x, true, &y);
 }
 
@@ -298,6 +318,8 @@ int weft_lower_clip(struct weft_lower *lower)
 		return r;
 	if (x.layout.type != WEFT_TYPE_F32 || !clip_bounds(lower, &params.unary.alpha, &params.unary.beta))
 		return clip_by_operands(lower, x);
+	if (make_epilogue(lower, &x, WEFT_ACT_CLIP, params.unary.alpha, params.unary.beta))
+		return weft_output_rename(lower, x.id);
 	return weft_lower_unary(lower, &params, &x, true, &y);
 }
 

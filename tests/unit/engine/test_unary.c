@@ -161,7 +161,7 @@ static const struct function functions[] = {
 	{"mish", WEFT_UNARY_MISH, exact_mish, 0.501, 0, 0, -5, 5, false},
 	{"hard_sigmoid", WEFT_UNARY_HARD_SIGMOID, exact_hard_sigmoid, 0.501, 0.25, 0.5, -5, 5, false},
 	{"hard_swish", WEFT_UNARY_HARD_SWISH, exact_hard_swish, INFINITY, 0, 0, -5, 5, false},
-	{"clip", WEFT_UNARY_CLIP, exact_clip, 0, -1, 2, -5, 5, false},
+	{"clip", WEFT_UNARY_CLIP, exact_clip, 0, -1, 2, -5, 5, true},
 	{"affine", WEFT_UNARY_AFFINE, exact_affine, 0.501, 3, -0.5, -5, 5, false},
 	{"pow 2.5", WEFT_UNARY_POW, exact_pow, 0.501, 2.5, 0, 0.1, 5, false},
 	{"pow -3", WEFT_UNARY_POW, exact_pow, 0.501, -3, 0, -5, -0.1, false},
