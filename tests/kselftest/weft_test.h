@@ -37,7 +37,7 @@ struct weft_stream {
 	uint64_t address, used;
 };
 
-/** Path of the node: WEFT_NODE, else the first that the driver has made; NULL if there is none. */
+/** Path of the node: WEFT_NODE, else the first that the driver has made; NULL if there is none, unless WEFT_REQUIRED. */
 const char *weft_node(void);
 /** PCI address of the node's device. */
 const char *weft_pci(void);

@@ -50,6 +50,7 @@ run() { # "names" options... -- command...
 			result "${line%% - *}" "$rest"
 			told[${rest%% *}]=1
 			;;
+		'ok '[0-9]* | 'not ok '[0-9]*) result "${line%% [0-9]*}" "${names[0]}: ${line#*ok [0-9]* }" ;;
 		'status '*) status=${line#status } ;;
 		*) echo "# ${line#\# }" ;;
 		esac
@@ -100,6 +101,7 @@ else
 fi
 run "libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage $kselftests module" \
 	--disk 256M -- "${environment[@]}" tests/vm/guest.sh
+[ -z "$kselftests" ] || run kselftest-suspend --bare -- "$KSELFTESTS/suspend"
 run bind -- "${environment[@]}" tests/vm/guest.sh
 for kind in late=1 drop-irq=50 double-irq=3 corrupt-mailbox=20 hang=500 corrupt-event=40 wedge=500 freeze=500 die=500; do
 	misbehave $kind

@@ -86,6 +86,7 @@ one() { # name
 		wait
 		;;
 	kselftest-*)
+		export WEFT_REQUIRED=1
 		cd "$KSELFTESTS" && tap "$1" "./${1#kselftest-}"
 		;;
 	*)

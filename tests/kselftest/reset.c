@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Resets of the device, by the door in debugfs: nothing hangs, whoever had a job on it
+ * learns how that ended, memory stays, and work goes on.
+ */
+#include "kselftest_harness.h"
+#include "weft_test.h"
+
+#define STREAM (1ull << 20)
+#define RESULT (2ull << 20)
+#define AT (1ull << 30)
+#define MATRIX (512 * 512 * 4ull)
+
+FIXTURE(reset)
+{
+	struct weft w;
+	struct weft_stream busy, copy;
+	struct weft_bo matrices, result;
+};
+
+FIXTURE_SETUP(reset)
+{
+	char text[4096];
+
+	if (!weft_node())
+		SKIP(return, "no Weft node");
+	if (!weft_debugfs("objects", text, sizeof(text)))
+		SKIP(return, "not root, or no debugfs");
+	ASSERT_EQ(0, weft_setup(&self->w));
+	ASSERT_EQ(0, weft_stream_new(&self->w, 1 << 18, STREAM, &self->busy));
+	ASSERT_EQ(0, weft_stream_new(&self->w, WEFT_PAGE, STREAM + (1 << 19), &self->copy));
+	ASSERT_EQ(0, weft_bo_new_mapped(self->w.fd, 3 * MATRIX, DRM_WEFT_BO_DEVICE, &self->matrices));
+	ASSERT_EQ(0, weft_bo_new_mapped(self->w.fd, WEFT_PAGE, 0, &self->result));
+	ASSERT_EQ(0, weft_map(self->w.fd, self->w.context, self->matrices.handle, 0, AT, 3 * MATRIX));
+	ASSERT_EQ(0, weft_map(self->w.fd, self->w.context, self->result.handle, 0, RESULT, WEFT_PAGE));
+	for (int i = 0; i < 200; i++)
+		weft_matmul(&self->busy, AT, AT + MATRIX, AT + 2 * MATRIX, 512);
+	weft_copy(&self->copy, WEFT_ENGINE_DMA_OUT, AT, RESULT, WEFT_PAGE);
+}
+
+FIXTURE_TEARDOWN(reset)
+{
+	weft_teardown(&self->w);
+}
+
+/* The number of resets afterwards; reading the file resets. */
+static uint64_t reset(FIXTURE_DATA(reset) * self)
+{
+	struct drm_weft_counters counters = {0};
+	char text[64];
+
+	weft_debugfs("reset", text, sizeof(text));
+	weft_query(self->w.fd, DRM_WEFT_QUERY_COUNTERS, 0, &counters, sizeof(counters));
+	return counters.resets;
+}
+
+static bool works(FIXTURE_DATA(reset) * self, char value)
+{
+	memset(self->matrices.memory, value, WEFT_PAGE);
+	return !weft_run(&self->w, &self->copy) && ((volatile char *)self->result.memory)[WEFT_PAGE - 1] == value;
+}
+
+TEST_F(reset, of_an_idle_device)
+{
+	uint64_t before;
+
+	ASSERT_TRUE(works(self, 1));
+	before = reset(self);
+	EXPECT_TRUE(works(self, 2));
+	EXPECT_EQ(before + 1, reset(self));
+	EXPECT_TRUE(works(self, 3));
+	EXPECT_EQ(0, weft_failed(self->w.fd, self->w.queue));
+}
+
+TEST_F(reset, memory_stays)
+{
+	memset(self->matrices.memory, 0x77, WEFT_PAGE);
+	memset(self->result.memory, 0x11, WEFT_PAGE);
+	reset(self);
+	EXPECT_EQ(0x77, *(volatile char *)self->matrices.memory);
+	EXPECT_EQ(0x11, *(volatile char *)self->result.memory);
+	ASSERT_EQ(0, weft_run(&self->w, &self->copy));
+	EXPECT_EQ(0x77, *(volatile char *)self->result.memory);
+}
+
+TEST_F(reset, under_jobs)
+{
+	for (int round = 0; round < 5; round++) {
+		for (int i = 0; i < 4; i++)
+			ASSERT_EQ(0, weft_submit(&self->w, &self->busy));
+		usleep(round * 5000);
+		reset(self);
+		ASSERT_EQ(0, weft_wait(self->w.fd, self->w.timeline, self->w.point, WEFT_PATIENCE_S));
+		/* Done, or told so; and either way it goes on. */
+		if (weft_failed(self->w.fd, self->w.queue))
+			ASSERT_EQ(0, weft_context_recover(self->w.fd, self->w.context));
+		ASSERT_TRUE(works(self, round));
+	}
+}
+
+/* Jobs that have not reached the device are not lost: their dependency ends, then they run. */
+TEST_F(reset, jobs_that_wait_are_kept)
+{
+	struct weft other = self->w;
+	struct drm_weft_sync syncs[2];
+	struct drm_weft_queue_info info;
+
+	ASSERT_EQ(0, weft_context_new(self->w.fd, 0, 0, &other.context));
+	ASSERT_EQ(0, weft_queue_new(self->w.fd, other.context, &other.queue));
+	ASSERT_EQ(0, weft_submit(&self->w, &self->busy));
+	syncs[0] = (struct drm_weft_sync){.handle = self->w.timeline, .point = self->w.point};
+	syncs[1] = (struct drm_weft_sync){
+		.handle = self->w.timeline, .flags = DRM_WEFT_SYNC_SIGNAL, .point = self->w.point + 1};
+	ASSERT_EQ(0, weft_submit_syncs(other.fd, other.queue, &(struct weft_stream){0}, syncs, 2, NULL));
+	reset(self);
+	ASSERT_EQ(0, weft_wait(self->w.fd, self->w.timeline, self->w.point + 1, WEFT_PATIENCE_S));
+	ASSERT_EQ(0, weft_query(other.fd, DRM_WEFT_QUERY_QUEUE, other.queue, &info, sizeof(info)));
+	EXPECT_EQ(1, info.completed);
+	EXPECT_EQ(0, info.failed);
+}
+
+/* Contexts, queues and binds come and go while the device is reset. */
+TEST_F(reset, while_objects_are_made)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		for (int i = 0; i < 30; i++)
+			reset(self);
+		_exit(0);
+	}
+	do {
+		struct weft_bo bo;
+		struct weft w;
+
+		ASSERT_EQ(0, weft_setup(&w));
+		ASSERT_EQ(0, weft_bo_new(w.fd, WEFT_PAGE, DRM_WEFT_BO_DEVICE, &bo));
+		ASSERT_EQ(0, weft_map(w.fd, w.context, bo.handle, 0, AT, WEFT_PAGE));
+		ASSERT_EQ(0, weft_unmap(w.fd, w.context, AT, WEFT_PAGE));
+		ASSERT_EQ(0, weft_context_recover(w.fd, w.context));
+		weft_teardown(&w);
+	} while (!waitpid(pid, &status, WNOHANG));
+	EXPECT_EQ(0, status);
+	if (weft_failed(self->w.fd, self->w.queue))
+		ASSERT_EQ(0, weft_context_recover(self->w.fd, self->w.context));
+	EXPECT_TRUE(works(self, 9));
+}
+
+TEST_HARNESS_MAIN
