@@ -182,6 +182,33 @@ static void test_plain_refusals(void **state)
 	weft_poet_free(g);
 }
 
+/* The same options give the same schedule, to the bit, and bound; with a limit on steps time plays no part. */
+static void test_deterministic(void **state)
+{
+	uint64_t random = 11;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 6; seed++) {
+		struct weft_poet_instance *g = random_instance(&random, 6);
+		struct weft_poet_options options = {
+			.ram_bytes = g->least_bytes + 1, .time_ratio = 3, .iterations = 500, .seed = seed};
+		struct weft_poet_result one, two;
+
+		assert_int_equal(weft_poet_solve(g, &options, &one), 0);
+		options.seconds = 100; /* more time changes nothing */
+		assert_int_equal(weft_poet_solve(g, &options, &two), 0);
+		assert_int_equal(one.status, two.status);
+		assert_memory_equal(&one.joules, &two.joules, sizeof(one.joules));
+		assert_memory_equal(&one.bound_joules, &two.bound_joules, sizeof(one.bound_joules));
+		if (one.status == WEFT_POET_FEASIBLE)
+			assert_memory_equal(one.schedule->compute, two.schedule->compute,
+					    5 * sizeof(uint64_t) * one.schedule->nodes * one.schedule->row_words);
+		weft_poet_result_clear(&one);
+		weft_poet_result_clear(&two);
+		weft_poet_free(g);
+	}
+}
+
 static void test_everything_fits(void **state)
 {
 	uint64_t random = 9;
@@ -204,6 +231,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_exhaustive),
 		cmocka_unit_test(test_plain_refusals),
+		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_everything_fits),
 	};
 
