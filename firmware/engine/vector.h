@@ -88,7 +88,7 @@ VF_INLINE vf vf_load_n(const float *p, unsigned int n)
 #if defined(__AVX512F__)
 	return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
 #elif defined(__AVX2__)
-	return (vf)_mm256_maskload_ps(p, vf_mask(n));
+	return n == VF_WIDTH ? vf_load(p) : (vf)_mm256_maskload_ps(p, vf_mask(n));
 #else
 	vf v = {0};
 
@@ -104,7 +104,11 @@ VF_INLINE void vf_store_n(float *p, vf v, unsigned int n)
 #if defined(__AVX512F__)
 	_mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
 #elif defined(__AVX2__)
-	_mm256_maskstore_ps(p, vf_mask(n), (__m256)v);
+	/* A masked store takes many times as long on some processors. */
+	if (n == VF_WIDTH)
+		vf_store(p, v);
+	else
+		_mm256_maskstore_ps(p, vf_mask(n), (__m256)v);
 #else
 	for (unsigned int i = 0; i < n; i++)
 		p[i] = v[i];

@@ -9,11 +9,16 @@
  */
 #include "winograd.h"
 
-#define MAX_TILES 256
+/** More would not stay in the first-level cache from one step to the next. */
+#define MAX_TILES 64
 /** Floats of a piece's tiles, products and outputs. */
 #define AREA (160 * 1024)
 /** Columns of the output in a range. */
 #define MAX_COLUMNS 256
+/** Floats of a cache line. */
+#define LINE 16
+/** How many tiles ahead pixels are fetched. */
+#define FETCH_TILES 4
 /** Rows of the weights that a piece transforms. */
 #define WEIGHT_ROWS 32
 
@@ -215,6 +220,18 @@ static void point_tiles(struct piece *p, uint64_t tile)
 	}
 }
 
+/* Output @q of some tiles, which finish() will write when the panel is done. */
+static void fetch_outputs(const struct piece *p, uint32_t first, uint32_t count, unsigned int q, uint32_t column,
+			  uint32_t width)
+{
+	const struct weft_correlation *c = p->d->c;
+	ptrdiff_t offset = (ptrdiff_t)(q / 2) * c->output_stride[1] + (ptrdiff_t)(q % 2) * c->output_stride[2] + column;
+
+	for (uint32_t t = first; t < first + count; t++)
+		for (uint32_t at = 0; at < width; at += LINE)
+			__builtin_prefetch(p->local->output[t] + offset + at, 1, 2);
+}
+
 /* Row @i of the tiles by row @i of the weights of the panel at @column. */
 static void multiply(const struct piece *p, unsigned int i, uint32_t column, uint32_t width)
 {
@@ -236,6 +253,8 @@ static void multiply(const struct piece *p, unsigned int i, uint32_t column, uin
 			for (uint32_t t = 0; t < p->tiles; t += height) {
 				uint32_t count = weft_min(p->tiles - t, height);
 
+				if (i == 3 && k == 0)
+					fetch_outputs(p, t, count, j, column, width);
 				for (uint32_t r = 0; r < count; r++) {
 					a[r] = p->v + ((size_t)j * p->tiles + t + r) * p->d->v_step;
 					output[r] = p->m + ((size_t)j * p->tiles + t + r) * WEFT_TILE_COLUMNS;
@@ -299,13 +318,24 @@ static void finish(const struct piece *p, const float *y, uint32_t column, uint3
 	}
 }
 
+/* The pixels of a tile that the one before it does not have, for all rows of the transform. */
+static void fetch_pixels(const struct piece *p, uint32_t tile)
+{
+	for (unsigned int q = 0; q < 8; q++)
+		for (uint32_t k = 0; k < p->d->c->channels; k += LINE)
+			__builtin_prefetch(p->local->pixel[tile][q / 2][2 + q % 2] + k, 0, 2);
+}
+
 static void run_row(const struct piece *p, unsigned int i)
 {
 	const struct division *d = p->d;
 
-	for (uint32_t t = 0; t < p->tiles; t++)
+	for (uint32_t t = 0; t < p->tiles; t++) {
+		if (i == 0 && t + FETCH_TILES < p->tiles)
+			fetch_pixels(p, t + FETCH_TILES);
 		WEFT_KERNEL(weft_winograd_input)
-	(p->v + (size_t)t * d->v_step, (size_t)p->tiles * d->v_step, p->local->pixel[t], i, 0, d->c->channels);
+		(p->v + (size_t)t * d->v_step, (size_t)p->tiles * d->v_step, p->local->pixel[t], i, 0, d->c->channels);
+	}
 	for (uint32_t column = 0; column < d->columns; column += WEFT_TILE_COLUMNS) {
 		uint32_t columns = weft_min(d->columns - column, WEFT_TILE_COLUMNS);
 		uint32_t width = weft_panel_width(columns);
