@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* QCONV: windows as rows of a matrix product. */
+#include "qdepthwise.h"
 #include "qproduct.h"
 
 struct operands {
@@ -168,6 +169,10 @@ enum weft_fault WEFT_KERNEL(weft_qconv)(WEFT_KERNEL_ARGUMENTS)
 
 		if (reason)
 			return reason;
+	}
+	if (WEFT_KERNEL(weft_is_qdepthwise)(command)) {
+		WEFT_KERNEL(weft_qconv_depthwise)(unit, command, pointer);
+		return WEFT_FAULT_NONE;
 	}
 	WEFT_KERNEL(weft_qproduct_run)(&p);
 	return WEFT_FAULT_NONE;

@@ -194,17 +194,18 @@ static void finish_panel(const struct piece *piece, uint32_t column, uint32_t ro
 			 const int32_t correction[], uint8_t *const result[])
 {
 	uint32_t n = least(piece->columns - column, WEFT_Q_COLUMNS);
-	size_t bytes = piece->finish.multiplier ? 1 : sizeof(int32_t);
+	size_t offset = (size_t)(piece->column + column) * (piece->finish.multiplier ? 1 : sizeof(int32_t));
+	uint8_t *at[WEFT_Q_ROWS];
 
 	for (uint32_t i = 0; i < rows; i++) {
 		int32_t *total = totals + (size_t)i * WEFT_Q_COLUMNS;
 
+		at[i] = result[i] + offset;
 		if (piece->form->bytes == 1 && piece->weight_offset)
 			for (uint32_t j = 0; j < WEFT_Q_COLUMNS; j++)
 				total[j] = (int32_t)((uint32_t)total[j] + (uint32_t)correction[i]);
-		WEFT_KERNEL(weft_qfinish)
-		(&piece->finish, total, column, n, result[i] + (size_t)(piece->column + column) * bytes);
 	}
+	WEFT_KERNEL(weft_qfinish)(&piece->finish, totals, WEFT_Q_COLUMNS, column, n, rows, at);
 }
 
 /* A tile's rows with every panel of one block of K. */

@@ -79,8 +79,11 @@ struct weft_qfinish {
 	int32_t least_shift;
 };
 
-/** One row of @n columns; reads whole vectors of @total, writes nothing beyond the results. */
-void WEFT_KERNEL(weft_qfinish)(const struct weft_qfinish *finish, const int32_t *total, uint32_t column, uint32_t n,
-			       void *to);
+/**
+ * @rows rows of @n columns, @pitch totals apart, to to[]; reads whole vectors of @total,
+ * writes nothing beyond the results.  @column: of the parameters.
+ */
+void WEFT_KERNEL(weft_qfinish)(const struct weft_qfinish *finish, const int32_t *total, size_t pitch, uint32_t column,
+			       uint32_t n, uint32_t rows, uint8_t *const to[]);
 
 #endif /* WEFT_ENGINE_QTILE_H */
