@@ -71,6 +71,9 @@ def compare(program, path, name, threads, rounds, infer):
     ):
         a, b = least(ours, key) / scale, least(theirs, key) / scale
         print(f"  {unit:18}  weft {a:9.3f}  torch {b:9.3f}  ratio {a / b:6.3f}", flush=True)
+    if threads == 1:
+        share = max(result["products_of_peak"] for result in ours)
+        print(f"  convolutions and matrix products: {100 * share:.0f} % of the FMA peak over the whole step", flush=True)
 
 
 def read_gradients(path):

@@ -5,6 +5,9 @@
  *	step MODEL.onnx BATCH sgd|adam|infer THREADS STEPS [WARM_UP [trace]]
  *
  * Prints one line of JSON; with "trace", the mean time of each operation as well.
+ * products_of_peak is the arithmetic of convolutions and matrix products over the
+ * CPU time of the whole step, as a share of the multiply-adds that a core of this
+ * machine reaches, measured just before.  Above 1 where Winograd's form saves some.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +15,10 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include <accel/commands.h>
+
+#include "graph/graph.h"
+#include "kernels/kernels.h"
 #include "plan/plan.h"
 #include "weft/error.h"
 #include "weft/session.h"
@@ -55,6 +62,37 @@ static double seconds(clockid_t clock)
 
 	clock_gettime(clock, &now);
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Floating-point operations of a step's convolutions and matrix products. */
+static double product_flops(struct accel_device *device, const struct weft_graph *graph)
+{
+	uint64_t address[WEFT_MAX_OPERANDS];
+	double flops = 0;
+
+	for (unsigned int i = 0; i < WEFT_MAX_OPERANDS; i++)
+		address[i] = (uint64_t)(i + 1) << 40;
+	for (weft_id o = 0; o < graph->operations; o++) {
+		const struct weft_operation *operation = &graph->operation[o];
+		union accel_command command;
+		struct accel_cost cost;
+
+		if (operation->opcode != WEFT_OP_MATMUL && operation->opcode != WEFT_OP_CONV_FWD &&
+		    operation->opcode != WEFT_OP_CONV_BWD_DATA && operation->opcode != WEFT_OP_CONV_BWD_WEIGHT)
+			continue;
+		weft_operation_command(graph, operation, address, &command.header);
+		if (accel_device_cost(device, &command.header, &cost))
+			exit(fprintf(stderr, "%s\n", accel_error()));
+		flops += (double)cost.operations;
+	}
+	return flops;
+}
+
+static double peak_flops(void)
+{
+	double wide = fma_peak(WEFT_ENGINE_AVX512), narrow = fma_peak(WEFT_ENGINE_AVX2);
+
+	return wide > narrow ? wide : narrow;
 }
 
 struct operation {
@@ -111,7 +149,7 @@ int main(int argc, char **argv)
 	struct accel_device *device;
 	struct weft_session *session;
 	struct rusage usage;
-	double wall, cpu;
+	double wall, cpu, peak, flops;
 	char spec[64], digest[65];
 	size_t count = 0;
 	int steps = argc > 5 ? atoi(argv[5]) : 0;
@@ -127,10 +165,12 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "%s\n", accel_error()), 1;
 	session = open_session(device, argv[1], (uint32_t)atoi(argv[2]), argv[3]);
 	feed(session);
+	flops = product_flops(device, weft_session_graph(session));
 	if (trace)
 		check(weft_session_trace(session, true));
 	for (int i = 0; i < warm_up; i++)
 		check(weft_session_step(session));
+	peak = peak_flops();
 	wall = seconds(CLOCK_MONOTONIC);
 	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
 	for (int i = 0; i < steps; i++) {
@@ -144,8 +184,10 @@ int main(int argc, char **argv)
 	check(weft_session_digest(session, digest));
 	for (size_t i = 0; i < count; i++)
 		printf("%8.1f us  %s\n", 1e-3 * (double)operations[i].total_ns / steps, operations[i].name);
-	printf("{\"cpu_ms\": %.4f, \"wall_ms\": %.4f, \"peak_rss_kib\": %ld, \"weights_sha256\": \"%s\"}\n", 1e3 * cpu,
-	       1e3 * wall, usage.ru_maxrss, digest);
+	printf("{\"cpu_ms\": %.4f, \"wall_ms\": %.4f, \"peak_rss_kib\": %ld, \"weights_sha256\": \"%s\", "
+	       "\"product_gflops\": %.3f, \"fma_gflops_per_second\": %.2f, \"products_of_peak\": %.3f}\n",
+	       1e3 * cpu, 1e3 * wall, usage.ru_maxrss, digest, 1e-9 * flops, 1e-9 * peak,
+	       peak > 0 ? flops / cpu / peak : 0.0);
 	free(operations);
 	weft_session_free(session);
 	accel_device_unref(device);
