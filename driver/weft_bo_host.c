@@ -147,18 +147,17 @@ static int do_dma(struct weft_device *wdev, struct weft_bo *bo)
 	sgt = drm_prime_pages_to_sg(&wdev->drm, bo->pages, bo->base.size >> PAGE_SHIFT);
 	if (IS_ERR(sgt))
 		return PTR_ERR(sgt);
-	mutex_lock(&wdev->host_bos_lock);
-	ret = weft_device_dead(wdev) ? -ENODEV : dma_map_sgtable(&wdev->pdev->dev, sgt, DMA_BIDIRECTIONAL, 0);
-	if (!ret) {
-		bo->sgt = sgt;
-		list_add(&bo->link, &wdev->host_bos);
-	}
-	mutex_unlock(&wdev->host_bos_lock);
+	/* The caller is between drm_dev_enter() and drm_dev_exit(): removal comes after. */
+	ret = dma_map_sgtable(&wdev->pdev->dev, sgt, DMA_BIDIRECTIONAL, 0);
 	if (ret) {
 		sg_free_table(sgt);
 		kfree(sgt);
 		return ret;
 	}
+	mutex_lock(&wdev->host_bos_lock);
+	bo->sgt = sgt;
+	list_add(&bo->link, &wdev->host_bos);
+	mutex_unlock(&wdev->host_bos_lock);
 	return fill_entries(bo, sgt) ? 0 : -EIO;
 }
 

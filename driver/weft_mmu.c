@@ -6,7 +6,8 @@
  * cannot fail, and stay until the context goes: what a context can make the kernel
  * allocate is bounded by what it maps, and charged to its memory cgroup.
  *
- * The caller serialises all calls for one struct weft_mmu.
+ * The caller serialises all calls for one struct weft_mmu but those of weft_mmu_prepare(),
+ * which is given the lock.
  */
 #include <linux/slab.h>
 
@@ -80,36 +81,62 @@ static unsigned int table_index(u64 address, unsigned int level)
 	return (address >> WEFT_PT_SHIFT(level)) & (WEFT_PT_ENTRIES - 1);
 }
 
+/*
+ * Walk to the last table of @address.  A missing one is filled in from *@spare, which is
+ * then NULL.  Return: the level of a table that is missing still, 0 if none is.
+ */
+static unsigned int fill_path(struct weft_mmu *mmu, u64 address, struct weft_table **spare, unsigned int spare_level)
+{
+	struct weft_table *table = mmu->root;
+
+	for (unsigned int level = 0; level < WEFT_PT_LEVELS - 1; level++) {
+		unsigned int index = table_index(address, level);
+
+		if (!table->child[index]) {
+			if (!*spare || spare_level != level + 1)
+				return level + 1;
+			table->child[index] = *spare;
+			*spare = NULL;
+			WRITE_ONCE(table->entries[index], cpu_to_le64(table->child[index]->dma | WEFT_PTE_VALID));
+			table_sync(mmu->dev, table, index, 1);
+		}
+		table = table->child[index];
+	}
+	return 0;
+}
+
 /**
  * weft_mmu_prepare() - allocate the tables of a range
  * @mmu: the page tables
+ * @lock: what serialises the calls for @mmu; not held.  It is taken in the fence
+ *	signalling path, so it is not held here while memory is allocated.
  * @address: first address, below 2^WEFT_VA_BITS as the end
  * @range: bytes
  *
  * Return: 0 or -ENOMEM; what was allocated stays.
  */
-int weft_mmu_prepare(struct weft_mmu *mmu, u64 address, u64 range)
+int weft_mmu_prepare(struct weft_mmu *mmu, struct mutex *lock, u64 address, u64 range)
 {
 	u64 step = 1ULL << WEFT_PT_SHIFT(WEFT_PT_LEVELS - 2), end = address + range;
+	struct weft_table *spare = NULL;
+	unsigned int missing, level = 0;
 
 	for (address = ALIGN_DOWN(address, step); address < end; address += step) {
-		struct weft_table *table = mmu->root;
-
-		for (unsigned int level = 0; level < WEFT_PT_LEVELS - 1; level++) {
-			unsigned int index = table_index(address, level);
-
-			if (!table->child[index]) {
-				struct weft_table *child = table_new(mmu->dev, level + 1);
-
-				if (!child)
-					return -ENOMEM;
-				table->child[index] = child;
-				WRITE_ONCE(table->entries[index], cpu_to_le64(child->dma | WEFT_PTE_VALID));
-				table_sync(mmu->dev, table, index, 1);
-			}
-			table = table->child[index];
+		for (;;) {
+			mutex_lock(lock);
+			missing = fill_path(mmu, address, &spare, level);
+			mutex_unlock(lock);
+			if (!missing)
+				break;
+			/* Another thread may have been faster: then the spare one is of another level. */
+			table_free(mmu->dev, spare);
+			level = missing;
+			spare = table_new(mmu->dev, level);
+			if (!spare)
+				return -ENOMEM;
 		}
 	}
+	table_free(mmu->dev, spare);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #define __WEFT_MMU_H__
 
 #include <linux/dma-mapping.h>
+#include <linux/mutex.h>
 
 #include <weft_hw.h>
 
@@ -32,7 +33,7 @@ struct weft_mmu {
 
 int weft_mmu_init(struct weft_mmu *mmu, struct device *dev);
 void weft_mmu_fini(struct weft_mmu *mmu);
-int weft_mmu_prepare(struct weft_mmu *mmu, u64 address, u64 range);
+int weft_mmu_prepare(struct weft_mmu *mmu, struct mutex *lock, u64 address, u64 range);
 void weft_mmu_map(struct weft_mmu *mmu, u64 address, u64 range, const u64 *entries, bool write);
 void weft_mmu_unmap(struct weft_mmu *mmu, u64 address, u64 range);
 

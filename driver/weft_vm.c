@@ -186,7 +186,6 @@ err_free:
 int weft_vm_op_prepare(struct weft_vm *vm, struct weft_vm_op *op)
 {
 	struct drm_gpuvm_bo *vm_bo;
-	int ret;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(op->spare); i++) {
 		op->spare[i] = kzalloc(sizeof(*op->spare[i]), GFP_KERNEL_ACCOUNT);
@@ -206,10 +205,7 @@ int weft_vm_op_prepare(struct weft_vm *vm, struct weft_vm_op *op)
 	mutex_unlock(&to_weft_bo(op->obj)->gpuva_lock);
 	dma_resv_unlock(drm_gpuvm_resv(&vm->base));
 
-	mutex_lock(&vm->bind_lock);
-	ret = weft_mmu_prepare(&vm->mmu, op->address, op->range);
-	mutex_unlock(&vm->bind_lock);
-	return ret;
+	return weft_mmu_prepare(&vm->mmu, &vm->bind_lock, op->address, op->range);
 }
 
 /**

@@ -61,6 +61,7 @@ static int forget_unmapped(struct weft_context *context, const struct weft_bind_
 									 .bytes = end - first });
 }
 
+/* In the fence signalling path, if it is a job. */
 static int execute(struct weft_bind_job *job)
 {
 	struct weft_vm *vm = job->context->vm;
@@ -93,8 +94,10 @@ static void bind_job_free(struct weft_bind_job *job)
 static struct dma_fence *bind_run_job(struct drm_sched_job *base)
 {
 	struct weft_bind_job *job = container_of(base, struct weft_bind_job, base);
+	bool cookie = dma_fence_begin_signalling();
 	int ret = execute(job);
 
+	dma_fence_end_signalling(cookie);
 	/* Done already: no fence of the device. */
 	return ret ? ERR_PTR(ret) : NULL;
 }
