@@ -46,7 +46,7 @@ check: setup-build setup-test build $(ASAN_BUILD)/build.ninja
 	@meson configure $(BUILD) -Dtests=enabled
 	@$(MAKE) --no-print-directory build
 	@ninja -C $(ASAN_BUILD) -j $(JOBS)
-	@scripts/check $(BUILD) $(ASAN_BUILD):-house,-e2e "tap:vm:tests/vm/check.sh $(BUILD)"
+	@scripts/check $(BUILD) $(ASAN_BUILD):-house,-e2e "tap:driver:tests/driver/check.sh $(BUILD)" "tap:vm:tests/vm/check.sh $(BUILD)"
 
 check-asan: $(ASAN_BUILD)/build.ninja
 	@ninja -C $(ASAN_BUILD) -j $(JOBS)

@@ -15,6 +15,7 @@
 
 #include "weft_bo.h"
 #include "weft_client.h"
+#include "weft_compat.h"
 #include "weft_context.h"
 #include "weft_device.h"
 
@@ -72,7 +73,7 @@ void weft_bo_fini(struct weft_bo *bo)
 	uncharge(bo->context_usage, bo);
 	uncharge(bo->usage, bo);
 	drm_gem_object_release(&bo->base);
-	mutex_destroy(&bo->gpuva_lock);
+	weft_gpuva_lock_fini(bo);
 	kvfree(bo->entries);
 	kfree(bo);
 }
@@ -85,7 +86,7 @@ void weft_bo_fini(struct weft_bo *bo)
  */
 int weft_bo_mmap_flags(struct vm_area_struct *vma)
 {
-	if (is_cow_mapping(vma->vm_flags))
+	if (weft_is_cow_mapping(vma))
 		return -EINVAL;
 	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
 	return 0;

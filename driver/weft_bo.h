@@ -31,7 +31,7 @@ struct weft_bo {
 	bool counted;
 	struct weft_usage *usage;
 	struct weft_usage *context_usage;
-	struct mutex gpuva_lock;
+	struct mutex gpuva_lock; /* of the list of mappings */
 	u64 *entries;
 	struct list_head blocks;
 	struct page **pages;

@@ -9,6 +9,7 @@
 #include <drm/drm_gem.h>
 
 #include "weft_bo.h"
+#include "weft_compat.h"
 #include "weft_device.h"
 
 static void bo_free(struct drm_gem_object *obj)
@@ -134,6 +135,6 @@ struct weft_bo *weft_bo_device_create(struct weft_device *wdev, u64 size)
 		drm_gem_object_put(&bo->base);
 		return ERR_PTR(ret);
 	}
-	drm_gem_gpuva_set_lock(&bo->base, &bo->gpuva_lock);
+	weft_gpuva_lock_init(bo);
 	return bo;
 }

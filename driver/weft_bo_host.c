@@ -197,7 +197,7 @@ struct weft_bo *weft_bo_host_create(struct weft_device *wdev, u64 size)
 		drm_gem_object_put(&bo->base);
 		return ERR_PTR(ret);
 	}
-	drm_gem_gpuva_set_lock(&bo->base, &bo->gpuva_lock);
+	weft_gpuva_lock_init(bo);
 	return bo;
 }
 
@@ -226,6 +226,6 @@ struct drm_gem_object *weft_bo_import(struct drm_device *drm, struct dma_buf_att
 		return ERR_PTR(-EINVAL);
 	}
 	bo->sgt = sgt;
-	drm_gem_gpuva_set_lock(&bo->base, &bo->gpuva_lock);
+	weft_gpuva_lock_init(bo);
 	return &bo->base;
 }

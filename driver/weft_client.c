@@ -94,13 +94,13 @@ void weft_client_show_fdinfo(struct drm_printer *printer, struct drm_file *file)
 {
 	static const char *const engines[WEFT_ENGINES] = { "compute", "dma-in", "dma-out" };
 	struct weft_usage *usage = to_weft_client(file)->usage;
-
 	u64 commands = 0, picojoules = 0;
 
 	for (unsigned int i = 0; i < WEFT_ENGINES; i++) {
 		commands += atomic64_read(&usage->engine[i].commands);
 		picojoules += atomic64_read(&usage->engine[i].picojoules);
-		drm_printf(printer, "drm-engine-%s:\t%llu ns\n", engines[i], (u64)atomic64_read(&usage->engine[i].busy_ns));
+		drm_printf(printer, "drm-engine-%s:\t%llu ns\n", engines[i],
+			   (u64)atomic64_read(&usage->engine[i].busy_ns));
 	}
 	drm_printf(printer, "drm-total-device:\t%llu KiB\n", (u64)atomic64_read(&usage->device_bytes) >> 10);
 	drm_printf(printer, "drm-resident-device:\t%llu KiB\n", (u64)atomic64_read(&usage->device_bytes) >> 10);

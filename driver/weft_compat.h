@@ -6,10 +6,13 @@
 #ifndef __WEFT_COMPAT_H__
 #define __WEFT_COMPAT_H__
 
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/version.h>
 
 #include <drm/drm_drv.h>
+#include <drm/drm_buddy.h>
+#include <drm/drm_gem.h>
 #include <drm/drm_gpuvm.h>
 #include <drm/gpu_scheduler.h>
 
@@ -25,6 +28,61 @@
 #define WEFT_GEM_GPUVA DRIVER_GEM_GPUVA
 #else
 #define WEFT_GEM_GPUVA 0
+#endif
+
+/* The buddy allocator moved out of DRM in 7.0, and only its printing kept the name. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#define drm_buddy gpu_buddy
+#define drm_buddy_block gpu_buddy_block
+#define drm_buddy_block_offset gpu_buddy_block_offset
+#define drm_buddy_block_size gpu_buddy_block_size
+#define drm_buddy_init gpu_buddy_init
+#define drm_buddy_fini gpu_buddy_fini
+#define drm_buddy_alloc_blocks gpu_buddy_alloc_blocks
+#define drm_buddy_free_list gpu_buddy_free_list
+#endif
+
+static inline bool weft_is_cow_mapping(const struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+}
+
+/*
+ * The lock of an object's list of mappings.  drm_gpuvm has one of its own since 6.18, for
+ * drivers that bind in the fence signalling path, as this one does.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+#define WEFT_GPUVM_FLAGS DRM_GPUVM_IMMEDIATE_MODE
+#define weft_gpuva_lock(bo) (&(bo)->base.gpuva.lock)
+#define weft_gpuva_lock_init(bo) ((void)(bo))
+#define weft_gpuva_lock_fini(bo) ((void)(bo))
+#else
+#define WEFT_GPUVM_FLAGS 0
+#define weft_gpuva_lock(bo) (&(bo)->gpuva_lock)
+#define weft_gpuva_lock_init(bo) drm_gem_gpuva_set_lock(&(bo)->base, &(bo)->gpuva_lock)
+#define weft_gpuva_lock_fini(bo) mutex_destroy(&(bo)->gpuva_lock)
+#endif
+
+/* Takes the lock itself since 7.0. */
+static inline struct drm_gpuvm_bo *weft_gpuvm_bo_obtain(struct drm_gpuvm_bo *vm_bo, struct mutex *lock)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	return drm_gpuvm_bo_obtain_prealloc(vm_bo);
+#else
+	struct drm_gpuvm_bo *obtained;
+
+	mutex_lock(lock);
+	obtained = drm_gpuvm_bo_obtain_prealloc(vm_bo);
+	mutex_unlock(lock);
+	return obtained;
+#endif
+}
+
+/* Jobs of a stopped scheduler. */
+#ifdef drm_sched_for_each_pending_job
+#define weft_sched_for_each_pending(job, sched) drm_sched_for_each_pending_job(job, sched, NULL)
+#else
+#define weft_sched_for_each_pending(job, sched) list_for_each_entry(job, &(sched)->pending_list, list)
 #endif
 
 static inline int weft_sched_init(struct drm_gpu_scheduler *sched, const struct drm_sched_backend_ops *ops,

@@ -3,7 +3,8 @@
  * DOC: contexts
  *
  * A context is known to the firmware from its creation until its last reference
- * goes; queues and their jobs hold references, so that is after its last job.  Closing waits for the firmware, so it is done by a work item.
+ * goes; queues and their jobs hold references, so that is after its last job.  Closing
+ * waits for the firmware, so it is done by a work item.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_print.h>

@@ -45,7 +45,7 @@ struct weft_context {
 	u64 device_bytes_limit;
 	struct weft_usage *usage;
 	atomic_t pending;
-	spinlock_t fault_lock;
+	spinlock_t fault_lock; /* of @fault and @banned */
 	struct weft_fault_record fault;
 	bool banned;
 	bool closing;

@@ -17,7 +17,7 @@ struct weft_job;
  * @work: hands it to devcoredump, which allocates and sleeps
  */
 struct weft_coredump {
-	spinlock_t lock;
+	spinlock_t lock; /* of @text and @bytes */
 	void *text;
 	size_t bytes;
 	struct work_struct work;

@@ -22,7 +22,6 @@
 #ifndef __WEFT_DEVICE_H__
 #define __WEFT_DEVICE_H__
 
-#include <drm/drm_buddy.h>
 #include <drm/drm_device.h>
 #include <drm/gpu_scheduler.h>
 #include <linux/io.h>
@@ -31,6 +30,7 @@
 
 #include <weft_hw.h>
 
+#include "weft_compat.h"
 #include "weft_coredump.h"
 #include "weft_ring.h"
 
@@ -92,7 +92,7 @@ struct weft_hw_info {
  * @used: bytes in use
  */
 struct weft_memory {
-	struct mutex lock;
+	struct mutex lock; /* of @mm */
 	struct drm_buddy mm;
 	atomic64_t used;
 };
@@ -161,9 +161,9 @@ struct weft_device {
 	unsigned long heartbeat_seen;
 	atomic64_t resets;
 	bool dead;
-	struct mutex host_bos_lock;
+	struct mutex host_bos_lock; /* of @host_bos */
 	struct list_head host_bos;
-	struct mutex contexts_lock;
+	struct mutex contexts_lock; /* of @contexts */
 	struct list_head contexts;
 	struct weft_coredump coredump;
 	struct weft_counts counts;

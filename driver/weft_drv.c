@@ -19,6 +19,7 @@
 #include <drm/drm_gem.h>
 #include <drm/drm_ioctl.h>
 #include <drm/drm_prime.h>
+#include <drm/drm_print.h>
 
 #include <drm/weft_accel.h>
 
@@ -142,8 +143,8 @@ static int map_windows(struct weft_device *wdev)
 	version = weft_mailbox_read32(wdev, version);
 	/* A minor only adds, but this driver needs what the last one has added. */
 	if (version >> 16 != WEFT_HW_VERSION_MAJOR || version < oldest) {
-		dev_err(&pdev->dev, "device has interface %u.%u, this driver needs %u.%u\n", version >> 16, version & 0xffff,
-			WEFT_HW_VERSION_MAJOR, WEFT_HW_VERSION_MINOR);
+		dev_err(&pdev->dev, "device has interface %u.%u, this driver needs %u.%u\n", version >> 16,
+			version & 0xffff, WEFT_HW_VERSION_MAJOR, WEFT_HW_VERSION_MINOR);
 		return -EPROTO;
 	}
 	ret = weft_device_read_info(wdev);
@@ -174,7 +175,8 @@ static int request_interrupt(struct weft_device *wdev)
 	ret = devm_add_action_or_reset(&pdev->dev, free_vectors, pdev);
 	if (ret)
 		return ret;
-	return devm_request_irq(&pdev->dev, pci_irq_vector(pdev, WEFT_HW_VECTOR_EVENT), weft_interrupt, 0, "weft", wdev);
+	return devm_request_irq(&pdev->dev, pci_irq_vector(pdev, WEFT_HW_VECTOR_EVENT), weft_interrupt, 0, "weft",
+				wdev);
 }
 
 /* Reset, so that whatever ran before is forgotten, and start the firmware. */

@@ -54,7 +54,8 @@ static int image_check(struct weft_device *wdev, const struct firmware *fw)
 		return -EINVAL;
 	}
 	if (header.hw_version >> 16 != WEFT_HW_VERSION_MAJOR ||
-	    header.hw_version < WEFT_HW_VERSION(WEFT_HW_VERSION_MAJOR, WEFT_HW_VERSION_MINOR) || header.isa_version >> 16 != WEFT_ISA_VERSION_MAJOR) {
+	    header.hw_version < WEFT_HW_VERSION(WEFT_HW_VERSION_MAJOR, WEFT_HW_VERSION_MINOR) ||
+	    header.isa_version >> 16 != WEFT_ISA_VERSION_MAJOR) {
 		drm_err(drm, "%s is for interface %u.%u and instruction set %u.%u, this driver has %u.%u and %u.%u\n",
 			WEFT_FIRMWARE, header.hw_version >> 16, header.hw_version & 0xffff, header.isa_version >> 16,
 			header.isa_version & 0xffff, WEFT_HW_VERSION_MAJOR, WEFT_HW_VERSION_MINOR,
@@ -147,8 +148,9 @@ int weft_fw_boot(struct weft_device *wdev)
 	weft_mailbox_write32(wdev, image_bytes, wdev->firmware->size);
 	ret = control(wdev, WEFT_HW_CONTROL_BOOT, CONTROL_TIMEOUT_US);
 	if (!ret)
-		ret = read_poll_timeout(ioread32, state, state != WEFT_HW_STATE_BOOTING && state != WEFT_HW_STATE_WAITING,
-					100, BOOT_TIMEOUT_US, false,
+		ret = read_poll_timeout(ioread32, state,
+					state != WEFT_HW_STATE_BOOTING && state != WEFT_HW_STATE_WAITING, 100,
+					BOOT_TIMEOUT_US, false,
 					wdev->control + offsetof(struct weft_hw_mailbox, state));
 	if (ret) {
 		drm_err(drm, "the firmware does not answer\n");
@@ -162,7 +164,8 @@ int weft_fw_boot(struct weft_device *wdev)
 	slots = weft_mailbox_read32(wdev, slots);
 	isa = weft_mailbox_read32(wdev, isa_version);
 	if (!slots || slots > WEFT_HW_MAX_SLOTS || isa >> 16 != WEFT_ISA_VERSION_MAJOR) {
-		drm_err(drm, "the firmware reports %u slots and instruction set %u.%u\n", slots, isa >> 16, isa & 0xffff);
+		drm_err(drm, "the firmware reports %u slots and instruction set %u.%u\n", slots, isa >> 16,
+			isa & 0xffff);
 		return -EPROTO;
 	}
 	/* A later boot must not have fewer slots than the scheduler counts on. */

@@ -34,7 +34,7 @@ struct weft_queue {
 	struct weft_context *context;
 	struct weft_usage *usage;
 	struct drm_sched_entity entity;
-	struct mutex lock;
+	struct mutex lock; /* of @submitted and @stopped */
 	u32 hw_id;
 	u32 priority;
 	u64 fence_context;

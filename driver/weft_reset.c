@@ -100,11 +100,11 @@ void weft_reset_watch(struct weft_device *wdev)
  */
 static void resume(struct weft_device *wdev)
 {
-	struct weft_job *job;
+	struct drm_sched_job *base;
 
-	list_for_each_entry(job, &wdev->sched.pending_list, base.list) {
-		if (!job->base.s_fence->parent)
-			job->base.s_fence->parent = dma_fence_get(job->fence);
+	weft_sched_for_each_pending(base, &wdev->sched) {
+		if (!base->s_fence->parent)
+			base->s_fence->parent = dma_fence_get(to_weft_job(base)->fence);
 	}
 	weft_sched_start(&wdev->sched);
 }
@@ -138,9 +138,12 @@ static bool is_stuck(struct weft_device *wdev, struct weft_job *job)
  */
 static struct weft_job *find_stuck(struct weft_device *wdev)
 {
-	struct weft_job *job, *stuck = NULL;
+	struct weft_job *stuck = NULL;
+	struct drm_sched_job *base;
 
-	list_for_each_entry(job, &wdev->sched.pending_list, base.list) {
+	weft_sched_for_each_pending(base, &wdev->sched) {
+		struct weft_job *job = to_weft_job(base);
+
 		if (!dma_fence_is_signaled(job->fence) && is_stuck(wdev, job) && !stuck)
 			stuck = job;
 	}
@@ -204,7 +207,8 @@ int weft_reset_start_firmware(struct weft_device *wdev)
  */
 static void reset_device(struct weft_device *wdev, const struct weft_job *blamed)
 {
-	struct weft_job *job, *held[WEFT_HW_MAX_SLOTS];
+	struct weft_job *held[WEFT_HW_MAX_SLOTS];
+	struct drm_sched_job *base;
 	bool again[WEFT_HW_MAX_SLOTS];
 	unsigned int count = 0;
 	int ret;
@@ -216,7 +220,9 @@ static void reset_device(struct weft_device *wdev, const struct weft_job *blamed
 	/* What was answered before is done. */
 	weft_ring_poll(wdev);
 	weft_ring_close(wdev);
-	list_for_each_entry(job, &wdev->sched.pending_list, base.list) {
+	weft_sched_for_each_pending(base, &wdev->sched) {
+		struct weft_job *job = to_weft_job(base);
+
 		if (count == ARRAY_SIZE(held) || !weft_ring_forget(wdev, &job->call))
 			continue;
 		again[count] = !ret && job != blamed && weft_replay_prepare(wdev, job);
@@ -278,11 +284,13 @@ void weft_reset_suspect(struct weft_device *wdev)
 /* Likewise at removal: stop it, if it listens, and end everything. */
 static void end_all(struct weft_device *wdev)
 {
-	struct weft_job *job;
+	struct drm_sched_job *base;
 
 	weft_fw_reset(wdev);
 	weft_ring_cancel_calls(wdev);
-	list_for_each_entry(job, &wdev->sched.pending_list, base.list) {
+	weft_sched_for_each_pending(base, &wdev->sched) {
+		struct weft_job *job = to_weft_job(base);
+
 		if (weft_ring_forget(wdev, &job->call))
 			weft_job_fail(job, &fault_cancelled, -ENODEV);
 	}
@@ -292,11 +300,13 @@ static void end_all(struct weft_device *wdev)
 static bool stop_context(struct weft_device *wdev, struct weft_job *job)
 {
 	struct weft_context *context = job->queue->context;
+	struct weft_hw_request request = {
+		.type = WEFT_HW_REQUEST_CONTEXT_STOP,
+		.context = context->id,
+	};
 
 	weft_context_fault(context, &fault_timeout);
-	if (weft_ring_call_timeout(wdev, &(struct weft_hw_request){ .type = WEFT_HW_REQUEST_CONTEXT_STOP,
-								    .context = context->id },
-				   HEARTBEAT_PATIENCE))
+	if (weft_ring_call_timeout(wdev, &request, HEARTBEAT_PATIENCE))
 		return false;
 	/* Its own answer was lost, if it is still there. */
 	if (weft_ring_forget(wdev, &job->call))

@@ -49,7 +49,7 @@ struct weft_call {
  * @strays: events that no request belongs to
  */
 struct weft_ring {
-	spinlock_t lock;
+	spinlock_t lock; /* of everything here */
 	struct weft_call *calls[WEFT_RING_PLACES];
 	u32 generation;
 	u32 tail;

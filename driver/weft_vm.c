@@ -48,9 +48,9 @@ static void link_va(struct weft_vm *vm, struct weft_va *va, struct drm_gpuvm_bo 
 {
 	struct weft_bo *bo = to_weft_bo(va->base.gem.obj);
 
-	mutex_lock(&bo->gpuva_lock);
+	mutex_lock(weft_gpuva_lock(bo));
 	drm_gpuva_link(&va->base, vm_bo);
-	mutex_unlock(&bo->gpuva_lock);
+	mutex_unlock(weft_gpuva_lock(bo));
 	vm->mappings++;
 }
 
@@ -60,9 +60,9 @@ static void unlink_va(struct weft_vm *vm, struct weft_va *va)
 	struct weft_bo *bo = to_weft_bo(va->base.gem.obj);
 	struct drm_gpuvm_bo *vm_bo = drm_gpuvm_bo_get(va->base.vm_bo);
 
-	mutex_lock(&bo->gpuva_lock);
+	mutex_lock(weft_gpuva_lock(bo));
 	drm_gpuva_unlink(&va->base);
-	mutex_unlock(&bo->gpuva_lock);
+	mutex_unlock(weft_gpuva_lock(bo));
 	va->base.vm_bo = vm_bo;
 	list_add_tail(&va->link, &vm->op->unmapped);
 	vm->mappings--;
@@ -155,7 +155,8 @@ struct weft_vm *weft_vm_create(struct weft_device *wdev)
 	if (!resv)
 		goto err_free;
 	/* Page 0 is never mapped: address 0 stands for an absent operand. */
-	drm_gpuvm_init(&vm->base, "weft", 0, &wdev->drm, resv, 0, 1ULL << WEFT_VA_BITS, 0, WEFT_HW_PAGE_BYTES, &vm_ops);
+	drm_gpuvm_init(&vm->base, "weft", WEFT_GPUVM_FLAGS, &wdev->drm, resv, 0, 1ULL << WEFT_VA_BITS, 0,
+		       WEFT_HW_PAGE_BYTES, &vm_ops);
 	drm_gem_object_put(resv);
 	ret = weft_mmu_init(&vm->mmu, &wdev->pdev->dev);
 	if (ret)
@@ -199,10 +200,8 @@ int weft_vm_op_prepare(struct weft_vm *vm, struct weft_vm_op *op)
 	if (!vm_bo)
 		return -ENOMEM;
 	dma_resv_lock(drm_gpuvm_resv(&vm->base), NULL);
-	mutex_lock(&to_weft_bo(op->obj)->gpuva_lock);
 	/* Uses the one that exists already, if so. */
-	op->vm_bo = drm_gpuvm_bo_obtain_prealloc(vm_bo);
-	mutex_unlock(&to_weft_bo(op->obj)->gpuva_lock);
+	op->vm_bo = weft_gpuvm_bo_obtain(vm_bo, weft_gpuva_lock(to_weft_bo(op->obj)));
 	dma_resv_unlock(drm_gpuvm_resv(&vm->base));
 
 	return weft_mmu_prepare(&vm->mmu, &vm->bind_lock, op->address, op->range);
@@ -236,9 +235,9 @@ static void put_vm_bo(struct weft_vm *vm, struct drm_gpuvm_bo *vm_bo)
 	/* The last reference to the object may go with it, and the lock is the object's. */
 	drm_gem_object_get(obj);
 	dma_resv_lock(drm_gpuvm_resv(&vm->base), NULL);
-	mutex_lock(&to_weft_bo(obj)->gpuva_lock);
+	mutex_lock(weft_gpuva_lock(to_weft_bo(obj)));
 	drm_gpuvm_bo_put(vm_bo);
-	mutex_unlock(&to_weft_bo(obj)->gpuva_lock);
+	mutex_unlock(weft_gpuva_lock(to_weft_bo(obj)));
 	dma_resv_unlock(drm_gpuvm_resv(&vm->base));
 	drm_gem_object_put(obj);
 }

@@ -27,7 +27,7 @@ struct weft_vm_op;
 struct weft_vm {
 	struct drm_gpuvm base;
 	struct weft_device *wdev;
-	struct mutex bind_lock;
+	struct mutex bind_lock; /* of @base and @mmu */
 	struct weft_mmu mmu;
 	u32 mappings;
 	struct weft_vm_op *op;

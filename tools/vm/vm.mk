@@ -3,6 +3,8 @@
 #	make driver		build driver/weft.ko for the guest's kernel
 #	make vm			an interactive shell in a guest with the virtual NPU
 #	make check-vm		the driver's tests, in guests (TESTS="name ...": only these)
+#	make check-driver	the driver under W=1, sparse and checkpatch --strict
+#	make check-driver-next	the driver against Debian's newest kernel headers
 #
 # KERNEL: a Debian kernel version with headers installed.
 
@@ -26,4 +28,12 @@ check-vm: setup-test build
 	@$(MAKE) --no-print-directory build
 	@scripts/check "tap:vm:tests/vm/check.sh $(BUILD) $(TESTS)"
 
-.PHONY: driver vm vm-kernel check-vm setup-vm
+check-driver: setup-vm
+	@mkdir -p $(BUILD)
+	@scripts/check "tap:driver:tests/driver/check.sh $(BUILD)"
+
+check-driver-next: setup-vm
+	@mkdir -p $(BUILD)
+	@scripts/check "tap:driver:tests/driver/next.sh $(BUILD)"
+
+.PHONY: driver vm vm-kernel check-vm check-driver check-driver-next setup-vm
