@@ -52,16 +52,30 @@ static bool is_needed(const struct weft_graph *graph, const struct weft_operatio
 	return false;
 }
 
+void weft_graph_remove(struct weft_graph *graph, const bool gone[])
+{
+	weft_id at, kept = 0;
+
+	for (at = 0; at < graph->operations; at++) {
+		if (!gone[at])
+			graph->operation[kept++] = graph->operation[at];
+		else
+			free_operation(&graph->operation[at]);
+	}
+	graph->operations = kept;
+	renumber(graph);
+}
+
 int weft_graph_prune(struct weft_graph *graph)
 {
 	bool *needed = calloc(graph->values + 1, sizeof(*needed));
-	bool *keep = calloc(graph->operations + 1, sizeof(*keep));
-	weft_id id, at, kept = 0;
+	bool *gone = calloc(graph->operations + 1, sizeof(*gone));
+	weft_id id, at;
 	unsigned int slot;
 
-	if (!needed || !keep) {
+	if (!needed || !gone) {
 		free(needed);
-		free(keep);
+		free(gone);
 		return weft_fail(ENOMEM, "no memory to prune %u operations", graph->operations);
 	}
 	for (id = 0; id < graph->values; id++)
@@ -70,21 +84,14 @@ int weft_graph_prune(struct weft_graph *graph)
 	for (at = graph->operations; at-- > 0;) {
 		const struct weft_operation *operation = &graph->operation[at];
 
-		keep[at] = is_needed(graph, operation, needed);
-		for (slot = 0; keep[at] && slot < operation->inputs; slot++)
+		gone[at] = !is_needed(graph, operation, needed);
+		for (slot = 0; !gone[at] && slot < operation->inputs; slot++)
 			if (operation->operand[slot] != WEFT_NO_ID)
 				needed[graph->value[operation->operand[slot]].base] = true;
 	}
-	for (at = 0; at < graph->operations; at++) {
-		if (keep[at])
-			graph->operation[kept++] = graph->operation[at];
-		else
-			free_operation(&graph->operation[at]);
-	}
-	graph->operations = kept;
-	renumber(graph);
+	weft_graph_remove(graph, gone);
 	free(needed);
-	free(keep);
+	free(gone);
 	return 0;
 }
 

@@ -113,6 +113,7 @@ static const struct {
 	{"Softsign", WEFT_UNARY_SOFTSIGN, NULL, NULL, 0, 0},
 	{"HardSigmoid", WEFT_UNARY_HARD_SIGMOID, "alpha", "beta", 0.2f, 0.5f},
 	{"HardSwish", WEFT_UNARY_HARD_SWISH, NULL, NULL, 0, 0},
+	{"Swish", WEFT_UNARY_SILU, NULL, NULL, 0, 0},
 	{"Mish", WEFT_UNARY_MISH, NULL, NULL, 0, 0},
 	{"ThresholdedRelu", WEFT_UNARY_THRESHOLDED_RELU, "alpha", NULL, 1, 0},
 	{"Shrink", WEFT_UNARY_SHRINK, "lambd", "bias", 0.5f, 0},
@@ -209,63 +210,15 @@ int weft_lower_gelu(struct weft_lower *lower)
 	return r ? r : weft_lower_unary(lower, &params, &x, true, &y);
 }
 
-/* Where an operation keeps the activation that it applies to its result. */
-struct epilogue {
-	uint32_t *activation;
-	float *alpha, *beta;
-};
-
-static bool epilogue_of(struct weft_operation *operation, struct epilogue *epilogue)
-{
-	union weft_params *params = &operation->params;
-
-	switch (operation->opcode) {
-	case WEFT_OP_MATMUL:
-		*epilogue = (struct epilogue){&params->matmul.activation, &params->matmul.alpha, &params->matmul.beta};
-		return true;
-	case WEFT_OP_CONV_FWD:
-		*epilogue = (struct epilogue){&params->conv.activation, &params->conv.alpha, &params->conv.beta};
-		return true;
-	case WEFT_OP_NORM_APPLY:
-		*epilogue = (struct epilogue){&params->norm.activation, &params->norm.alpha, &params->norm.beta};
-		return true;
-	case WEFT_OP_BINARY:
-		*epilogue = (struct epilogue){&params->binary.activation, &params->binary.alpha, &params->binary.beta};
-		return params->binary.function < WEFT_BINARY_EQUAL;
-	}
-	return false;
-}
-
-/* Let the operation that makes @x, for this node only, apply the activation; false: it cannot. */
-static bool make_epilogue(struct weft_lower *lower, const struct weft_operand *x, uint32_t activation, float alpha,
-			  float beta)
-{
-	struct epilogue epilogue;
-	weft_id producer;
-
-	if (x->layout.type != WEFT_TYPE_F32 || !weft_has_output(lower, 0) ||
-	    !weft_input_is_private(lower, 0, &producer) ||
-	    !epilogue_of(&lower->graph->operation[producer], &epilogue) || *epilogue.activation != WEFT_ACT_NONE)
-		return false;
-	*epilogue.activation = activation;
-	*epilogue.alpha = alpha;
-	*epilogue.beta = beta;
-	return true;
-}
-
 int weft_lower_relu(struct weft_lower *lower)
 {
 	union weft_params params = {.unary = {.function = WEFT_UNARY_RELU}};
 	struct weft_operand x, y;
 	int r = weft_input(lower, 0, &x);
 
-	if (r)
-		return r;
-	if (is_integer(x.layout.type))
+	if (!r && is_integer(x.layout.type))
 		return unary_of_integers(lower, WEFT_UNARY_RELU, x);
-	if (make_epilogue(lower, &x, WEFT_ACT_RELU, 0, 0))
-		return weft_output_rename(lower, x.id);
-	return weft_lower_unary(lower, &params, &x, true, &y);
+	return r ? r : weft_lower_unary(lower, &params, &x, true, &y);
 }
 
 /* The bounds of Clip where both are numbers: attributes up to opset 6, known inputs from 11 on. */
@@ -318,8 +271,6 @@ int weft_lower_clip(struct weft_lower *lower)
 		return r;
 	if (x.layout.type != WEFT_TYPE_F32 || !clip_bounds(lower, &params.unary.alpha, &params.unary.beta))
 		return clip_by_operands(lower, x);
-	if (make_epilogue(lower, &x, WEFT_ACT_CLIP, params.unary.alpha, params.unary.beta))
-		return weft_output_rename(lower, x.id);
 	return weft_lower_unary(lower, &params, &x, true, &y);
 }
 
@@ -377,45 +328,6 @@ static bool is_number(struct weft_lower *lower, unsigned int index, const struct
 	return true;
 }
 
-/*
- * The sum of a matrix product and something that is a vector along its last
- * dimension: the product's bias, if that was there before the product.
- */
-static bool fuse_bias(struct weft_lower *lower, unsigned int product, int *result)
-{
-	struct weft_symbol *symbol = weft_input_symbol(lower, product);
-	struct weft_operation *operation;
-	struct weft_layout whole, bias;
-	struct weft_operand vector;
-	const struct weft_value *value;
-	weft_id producer, id;
-
-	if (!symbol || symbol->value == WEFT_NO_ID || symbol->uses != 1 || symbol->output ||
-	    !weft_has_output(lower, 0) || weft_input(lower, 1 - product, &vector))
-		return false;
-	value = &lower->graph->value[symbol->value];
-	producer = lower->graph->value[value->base].producer;
-	whole = value->layout;
-	if (producer == WEFT_NO_ID)
-		return false;
-	operation = &lower->graph->operation[producer];
-	bias = vector.layout;
-	if (operation->opcode != WEFT_OP_MATMUL || operation->operand[2] != WEFT_NO_ID ||
-	    operation->params.matmul.activation != WEFT_ACT_NONE || bias.rank != 1 || !whole.rank ||
-	    bias.dims[0] != whole.dims[whole.rank - 1] || bias.type != WEFT_TYPE_F32 ||
-	    lower->graph->value[vector.id].kind == WEFT_VALUE_ACTIVATION)
-		return false;
-	/* The last dimension of the product must still be the last of the view. */
-	id = operation->operand[3];
-	if (lower->graph->value[id].layout.dims[lower->graph->value[id].layout.rank - 1] != bias.dims[0] ||
-	    whole.strides[whole.rank - 1] != 1 || lower->graph->value[id].base != value->base ||
-	    weft_layout_elements(&whole) != weft_layout_elements(&lower->graph->value[id].layout))
-		return false;
-	operation->operand[2] = vector.id;
-	*result = weft_output_is(lower, 0, symbol->value);
-	return true;
-}
-
 static const struct {
 	const char *name;
 	uint32_t function;
@@ -451,8 +363,6 @@ static int with_numbers(struct weft_lower *lower, uint32_t function, bool *done)
 		struct weft_layout other;
 		float number;
 
-		if (function == WEFT_BINARY_ADD && lower->model->opset >= 7 && fuse_bias(lower, n, &r))
-			return r;
 		r = weft_input_shape(lower, 1 - n, &other);
 		if (r)
 			return r;

@@ -9,6 +9,8 @@
 
 #include "autodiff/autodiff.h"
 #include "autodiff/loss.h"
+#include "compile/contents.h"
+#include "compile/passes.h"
 #include "graph/layout.h"
 #include "graph/prune.h"
 #include "optim/lora.h"
@@ -69,8 +71,9 @@ static int collect_symbols(struct weft_lower *lower)
 	struct weft_symbol *symbol;
 	int r;
 
-	for (i = 0; i < graph->n_node; i++)
-		room += graph->node[i]->n_input + graph->node[i]->n_output;
+	for (i = 0; i < lower->nodes.count; i++)
+		if (lower->nodes.node[i])
+			room += lower->nodes.node[i]->n_input + lower->nodes.node[i]->n_output;
 	if (room > UINT32_MAX / 4)
 		return weft_fail(EINVAL, "%s: %zu names are too many", lower->model->name, room);
 	lower->symbol = calloc(room + 1, sizeof(*lower->symbol));
@@ -91,9 +94,11 @@ static int collect_symbols(struct weft_lower *lower)
 		if (r)
 			return r;
 	}
-	for (i = 0; i < graph->n_node; i++) {
-		const Onnx__NodeProto *node = graph->node[i];
+	for (i = 0; i < lower->nodes.count; i++) {
+		const Onnx__NodeProto *node = lower->nodes.node[i];
 
+		if (!node)
+			continue;
 		for (j = 0; j < node->n_input; j++) {
 			if (!node->input[j][0])
 				continue;
@@ -328,13 +333,14 @@ int weft_lower_operator(struct weft_lower *lower)
 
 static int lower_nodes(struct weft_lower *lower)
 {
-	const Onnx__GraphProto *graph = lower->model->proto->graph;
 	char made_up[32];
 	size_t i;
 	int r;
 
-	for (i = 0; i < graph->n_node; i++) {
-		lower->node = graph->node[i];
+	for (i = 0; i < lower->nodes.count; i++) {
+		if (!lower->nodes.node[i])
+			continue;
+		lower->node = lower->nodes.node[i];
 		lower->node_name = lower->node->name;
 		if (!lower->node_name || !lower->node_name[0]) {
 			snprintf(made_up, sizeof(made_up), "node%zu", i);
@@ -454,6 +460,7 @@ static void finish(struct weft_lower *lower)
 		weft_integer_free(lower->symbol[i].integer);
 	}
 	free(lower->symbol);
+	weft_nodes_free(&lower->nodes);
 	if (lower->table.table)
 		hdestroy_r(&lower->table);
 }
@@ -468,7 +475,11 @@ int weft_model_graph(const struct weft_model *model, const struct weft_graph_opt
 	if (!lower.graph)
 		return -ENOMEM;
 	lower.graph->training = options->training;
-	r = collect_symbols(&lower);
+	r = weft_nodes_init(&lower.nodes, model->proto->graph, model->opset);
+	if (!r)
+		r = weft_compile_nodes(&lower.nodes, options);
+	if (!r)
+		r = collect_symbols(&lower);
 	if (!r)
 		r = add_inputs(&lower);
 	if (!r)
@@ -477,8 +488,16 @@ int weft_model_graph(const struct weft_model *model, const struct weft_graph_opt
 		r = add_outputs(&lower);
 	if (!r)
 		r = weft_graph_prune(lower.graph);
+	if (!r)
+		r = weft_graph_take_weights(lower.graph, options);
+	if (!r)
+		r = weft_compile_graph(lower.graph, options, false);
+	if (!r && options->fixed_weights)
+		r = weft_graph_forget_unused(lower.graph);
 	if (!r && options->training)
 		r = make_training(&lower);
+	if (!r)
+		r = weft_compile_graph(lower.graph, options, true);
 	if (!r) {
 		protect_outputs(lower.graph);
 		r = weft_graph_check(lower.graph);

@@ -13,6 +13,7 @@
 
 #include <search.h>
 
+#include "compile/nodes.h"
 #include "graph/build.h"
 #include "import/model.h"
 
@@ -35,6 +36,7 @@ struct weft_lower {
 	const struct weft_model *model;
 	const struct weft_graph_options *options;
 	struct weft_graph *graph;
+	struct weft_nodes nodes;     /* as passes have left them */
 	const Onnx__NodeProto *node; /* the present one */
 	const char *node_name;
 	struct weft_symbol *symbol;

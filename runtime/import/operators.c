@@ -139,6 +139,7 @@ const struct weft_operator weft_operators[] = {
 	{"Squeeze", 1, LAST, weft_lower_reshape_operator},
 	{"Sub", 6, LAST, weft_lower_binary_operator},
 	{"Sum", 6, LAST, weft_lower_binary_operator},
+	{"Swish", 7, LAST, weft_lower_unary_operator},
 	{"Tan", 7, LAST, weft_lower_unary_operator},
 	{"Tanh", 6, LAST, weft_lower_unary_operator},
 	{"ThresholdedRelu", 7, LAST, weft_lower_unary_operator},

@@ -30,10 +30,17 @@ static int new_session(struct accel_device *device, const struct weft_model *mod
 							   .dim_names = how->dim_names,
 							   .dim_values = how->dim_values,
 							   .dims = how->dims,
-							   .sequence = sequence};
+							   .sequence = sequence,
+							   .fixed_weights = true,
+							   .without_pass = how->without_pass,
+							   .without_passes = how->without_passes};
 		struct weft_session_options session_options = *options;
 		struct weft_graph *graph;
 
+		if (how->source) {
+			graph_options.weights = how->source->read;
+			graph_options.weights_user = how->source->user;
+		}
 		result = weft_model_graph(model, &graph_options, &graph);
 		if (result)
 			return result;
@@ -43,33 +50,6 @@ static int new_session(struct accel_device *device, const struct weft_model *mod
 			return result;
 		batch /= 2;
 	}
-}
-
-/* Give the session's persistent values the contents that @source has. */
-static int take_values(struct weft_session *session, const struct weft_value_source *source)
-{
-	const struct weft_graph *graph = weft_session_graph(session);
-
-	for (weft_id id = 0; id < graph->values; id++) {
-		const struct weft_value *value = &graph->value[id];
-		size_t bytes;
-		void *data;
-		int result;
-
-		if (value->base != id || (value->kind != WEFT_VALUE_WEIGHT && value->kind != WEFT_VALUE_STATE))
-			continue;
-		bytes = weft_layout_elements(&value->layout) * accel_type_bytes(value->layout.type);
-		data = malloc(bytes ? bytes : 1);
-		if (!data)
-			return weft_fail(ENOMEM, "out of memory for the weights of '%s'", value->name);
-		result = source->read(source->user, value->name, data, bytes);
-		if (!result)
-			result = weft_session_write(session, value->name, data, bytes);
-		free(data);
-		if (result)
-			return result;
-	}
-	return 0;
 }
 
 /* Sums over the examples that were judged. */
@@ -189,9 +169,7 @@ static int evaluate(struct weft_session *session, struct weft_dataset *dataset,
 				 "the model's output '%s' is not a score for each example and class, so its accuracy "
 				 "is not defined",
 				 output->name);
-	result = options->source ? take_values(session, options->source) : 0;
-	if (!result)
-		result = weft_feed_init(&feed, session, dataset);
+	result = weft_feed_init(&feed, session, dataset);
 	if (result)
 		return result;
 	judgement.probabilities = ends_in_sigmoid(graph, output);

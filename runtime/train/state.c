@@ -34,7 +34,9 @@ static void write_data(FILE *file, const struct weft_train_options *options)
 	fputs("dimensions=", file);
 	for (uint32_t i = 0; i < options->dims; i++)
 		fprintf(file, "%s%s=%" PRId64, i ? " " : "", options->dim_names[i], options->dim_values[i]);
-	fputs("\nnormalisation=", file);
+	putc('\n', file);
+	write_patterns(file, "passes left out", options->without_pass, options->without_passes);
+	fputs("normalisation=", file);
 	for (uint32_t i = 0; i < dataset->normalisations && i < 4; i++)
 		fprintf(file, "%s%.9g/%.9g", i ? " " : "", (double)dataset->mean[i], (double)dataset->deviation[i]);
 	putc('\n', file);

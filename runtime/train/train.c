@@ -125,6 +125,8 @@ static void graph_options(const struct run *run, struct weft_graph_options *grap
 		.dim_values = options->dim_values,
 		.dims = options->dims,
 		.sequence = info.sequence,
+		.without_pass = options->without_pass,
+		.without_passes = options->without_passes,
 		.tuning = &options->tuning,
 	};
 }
@@ -441,7 +443,9 @@ static int evaluate(struct run *run)
 					      .source = &source,
 					      .dim_names = options->dim_names,
 					      .dim_values = options->dim_values,
-					      .dims = options->dims};
+					      .dims = options->dims,
+					      .without_pass = options->without_pass,
+					      .without_passes = options->without_passes};
 	struct weft_evaluation evaluation;
 	struct weft_graph_options shape;
 	char path[600], digest[65];

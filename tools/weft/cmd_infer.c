@@ -113,7 +113,9 @@ static int infer_data(const struct infer_arguments *arguments, struct accel_devi
 					      .loss = arguments->loss,
 					      .dim_names = arguments->shape.dim_name,
 					      .dim_values = arguments->shape.dim_value,
-					      .dims = arguments->shape.dims};
+					      .dims = arguments->shape.dims,
+					      .without_pass = arguments->shape.without_pass,
+					      .without_passes = arguments->shape.without_passes};
 	struct weft_evaluation evaluation;
 	struct weft_dataset *dataset;
 	char text[32], size[24];
@@ -243,7 +245,7 @@ static int print_output(struct weft_session *session, const struct weft_value *v
 static int infer_input(const struct infer_arguments *arguments, struct accel_device *device,
 		       const struct weft_model *model, struct weft_session_refusal *refusal)
 {
-	struct weft_graph_options graph_options = {.loss = WEFT_LOSS_NONE};
+	struct weft_graph_options graph_options = {.loss = WEFT_LOSS_NONE, .fixed_weights = true};
 	struct weft_session *session;
 	struct weft_graph *graph;
 	struct input_file input;

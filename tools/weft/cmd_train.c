@@ -263,6 +263,8 @@ static void choose_hyper(struct train_arguments *arguments)
 	arguments->train.dim_names = arguments->shape.dim_name;
 	arguments->train.dim_values = arguments->shape.dim_value;
 	arguments->train.dims = arguments->shape.dims;
+	arguments->train.without_pass = arguments->shape.without_pass;
+	arguments->train.without_passes = arguments->shape.without_passes;
 	arguments->train.tuning.lora_seed = arguments->budget.session.seed;
 }
 

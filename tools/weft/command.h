@@ -36,6 +36,8 @@ enum {
 	KEY_SEQ_LEN,
 	KEY_VOCAB,
 	KEY_DIM,
+	KEY_NO_PASS,
+	KEY_PASSES,
 	KEY_COMMAND,
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "model_options.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,8 +9,37 @@
 
 static const struct argp_option options[] = {
 	{"dim", KEY_DIM, "NAME=VALUE", 0, "Bind a symbolic dimension of the model; may be given again", 18},
+	{"no-pass", KEY_NO_PASS, "NAME", 0, "Leave out a pass over the graph; may be given again", 18},
+	{"passes", KEY_PASSES, NULL, 0, "List the passes over the graph and exit", 18},
 	{0},
 };
+
+static void list_passes(void)
+{
+	const struct weft_pass_info *pass;
+
+	for (uint32_t i = 0; (pass = weft_pass_at(i)); i++)
+		printf("%-12s %s\n", pass->name, pass->summary);
+}
+
+static void leave_out(struct argp_state *state, struct model_options *model, const char *name)
+{
+	const char **more = reallocarray(model->without_pass, model->without_passes + 1, sizeof(*more));
+	const struct weft_pass_info *pass;
+	uint32_t i = 0;
+
+	if (!more) {
+		argp_failure(state, STATUS_FAILED, 0, "out of memory");
+		return;
+	}
+	model->without_pass = more;
+	while ((pass = weft_pass_at(i++)))
+		if (!strcmp(pass->name, name)) {
+			more[model->without_passes++] = pass->name;
+			return;
+		}
+	argp_error(state, "--no-pass %s: there is no such pass; --passes lists them", name);
+}
 
 static void add_dim(struct argp_state *state, struct model_options *model, const char *text)
 {
@@ -32,10 +62,19 @@ static void add_dim(struct argp_state *state, struct model_options *model, const
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	if (key != KEY_DIM)
+	switch (key) {
+	case KEY_DIM:
+		add_dim(state, state->input, arg);
+		return 0;
+	case KEY_NO_PASS:
+		leave_out(state, state->input, arg);
+		return 0;
+	case KEY_PASSES:
+		list_passes();
+		exit(STATUS_DONE);
+	default:
 		return ARGP_ERR_UNKNOWN;
-	add_dim(state, state->input, arg);
-	return 0;
+	}
 }
 
 const struct argp model_argp = {options, parse, NULL, NULL, NULL, NULL, NULL};
@@ -44,6 +83,7 @@ void model_options_free(struct model_options *model)
 {
 	for (uint32_t i = 0; i < model->dims; i++)
 		free((char *)model->dim_name[i]);
+	free(model->without_pass);
 	free(model->dim_name);
 	free(model->dim_value);
 }
@@ -53,4 +93,6 @@ void model_options_apply(const struct model_options *model, struct weft_graph_op
 	graph->dim_names = model->dim_name;
 	graph->dim_values = model->dim_value;
 	graph->dims = model->dims;
+	graph->without_pass = model->without_pass;
+	graph->without_passes = model->without_passes;
 }

@@ -12,9 +12,11 @@ struct model_options {
 	const char **dim_name; /* owned, and each of them */
 	int64_t *dim_value;    /* owned */
 	uint32_t dims;
+	const char **without_pass; /* owned */
+	uint32_t without_passes;
 };
 
-/** --dim; its input is a struct model_options, all zero at first. */
+/** --dim, --no-pass, --passes; its input is a struct model_options, all zero at first. */
 extern const struct argp model_argp;
 void model_options_free(struct model_options *options);
 /** Set what the options say in @graph. */

@@ -86,7 +86,25 @@ struct weft_graph_options {
 	uint32_t dims;
 	uint32_t sequence; /* binds what is still open of dimension 1 of inputs that are no floats: tokens of a text; 0: nothing */
 	const struct weft_tuning *tuning; /* training; NULL: all zero */
+	/*
+	 * Inference: the weights are final, so that passes may compute with them (weft_session_write() of weights then
+	 * means nothing).  @weights gives their contents, dense in the order of the file; NULL, or -ENOENT from it: the
+	 * file's.
+	 */
+	bool fixed_weights;
+	int (*weights)(void *user, const char *name, void *data, size_t bytes);
+	void *weights_user;
+	const char *const *without_pass; /* names of passes to leave out */
+	uint32_t without_passes;
 };
+
+/** A pass that makes graphs smaller or faster. */
+struct weft_pass_info {
+	const char *name, *summary;
+};
+/** The passes in the order in which they run; NULL beyond the last. */
+const struct weft_pass_info *weft_pass_at(uint32_t index);
+
 /**
  * Lower the model to device operations, with shapes, gradients and updates.
  * -EOPNOTSUPP names the node, operator, opset and the nearest that is supported.

@@ -64,6 +64,8 @@ struct weft_train_options {
 	const char *const *dim_names; /* symbolic dimensions of the model to bind, as in struct weft_graph_options */
 	const int64_t *dim_values;
 	uint32_t dims;
+	const char *const *without_pass; /* as in struct weft_graph_options */
+	uint32_t without_passes;
 	struct weft_augmentation augmentation; /* of training examples; its seed and epoch are set by training */
 	uint32_t epochs, batch;
 	enum weft_optimizer optimizer;
@@ -135,6 +137,8 @@ struct weft_evaluation_options {
 	const char *const *dim_names; /* symbolic dimensions of the model to bind, as in struct weft_graph_options */
 	const int64_t *dim_values;
 	uint32_t dims;
+	const char *const *without_pass; /* as in struct weft_graph_options */
+	uint32_t without_passes;
 	const struct weft_value_source *source; /* NULL: the model file's weights */
 };
 /** Judge every example of @dataset with @model. */
