@@ -76,11 +76,10 @@ misbehave() { # kind[=count]
 }
 
 why=$(scripts/setup vm 2>&1) || echo "# ${why//$'\n'/$'\n'# }"
-export SETUP=no
 missing=$(tools/vm/run --build "$BUILD" --why-not) || skip_all "no guest can run here: missing: $missing"
 kernel=$(make --no-print-directory --silent vm-kernel)
 [ -e "/lib/modules/$kernel/build" ] || skip_all "the module cannot be built: missing: headers of $kernel (Debian: linux-headers-amd64)"
-why=$(make --no-print-directory driver 2>&1) || { echo "# ${why//$'\n'/$'\n'# }"; bail_out "the module does not build"; }
+why=$(make --no-print-directory SETUP=no driver 2>&1) || { echo "# ${why//$'\n'/$'\n'# }"; bail_out "the module does not build"; }
 
 MODEL=$BUILD/vm-model.onnx
 "$BUILD/bin/weft-demo-model" cnn "$MODEL" >/dev/null || bail_out "cannot make a model"
@@ -91,6 +90,18 @@ MODULE=$PWD/driver/weft.ko
 KSELFTESTS=$BUILD/kselftest
 environment=(env "BUILD=$BUILD" "MODEL=$MODEL" "WEIGHTS=$WEIGHTS" "MODULE=$MODULE" "KSELFTESTS=$KSELFTESTS")
 
+if wanted dkms; then
+	scripts/setup dkms >/dev/null 2>&1
+	PATH=$PATH:/usr/sbin:/sbin
+	if ! { command -v dkms && command -v dh_dkms && command -v dpkg-buildpackage; } >/dev/null; then
+		result ok "dkms # SKIP missing: packages of scripts/packages-dkms"
+	elif why=$(tests/vm/dkms.sh "$BUILD" "$kernel" 2>&1); then
+		result ok dkms
+	else
+		echo "# ${why//$'\n'/$'\n'# }"
+		result "not ok" dkms
+	fi
+fi
 if [ -z "$(find /usr/src -name 'linux-source-6.*.tar.xz')" ]; then
 	result ok "kselftest # SKIP missing: the kernel's harness for them (Debian: linux-source-6.12)"
 	kselftests=

@@ -5,6 +5,8 @@
 #	make check-vm		the driver's tests, in guests (TESTS="name ...": only these)
 #	make check-driver	the driver under W=1, sparse and checkpatch --strict
 #	make check-driver-next	the driver against Debian's newest kernel headers
+#	make dkms-deb		build/weft-dkms_VERSION_all.deb: the module for every kernel
+#	make install-driver	the module for KERNEL, firmware and udev rule (DESTDIR)
 #
 # KERNEL: a Debian kernel version with headers installed.
 
@@ -23,6 +25,17 @@ driver: setup-vm
 vm: build driver
 	@tools/vm/run --build $(BUILD) --kernel $(KERNEL)
 
+VERSION = $(shell sed -n "s/^ *version: '\(.*\)',/\1/p" meson.build)
+
+dkms-deb: build
+	@scripts/setup dkms
+	@packaging/dkms/build $(BUILD) $(VERSION)
+
+install-driver: build driver
+	$(MAKE) -C /lib/modules/$(KERNEL)/build M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) modules_install
+	install -D -m 644 $(BUILD)/firmware/control/rv32/weft-fw.bin $(DESTDIR)/lib/firmware/weft/weft-fw.bin
+	install -D -m 644 packaging/60-weft.rules $(DESTDIR)/lib/udev/rules.d/60-weft.rules
+
 check-vm: setup-test build
 	@meson configure $(BUILD) -Dtests=enabled
 	@$(MAKE) --no-print-directory build
@@ -36,4 +49,4 @@ check-driver-next: setup-vm
 	@mkdir -p $(BUILD)
 	@scripts/check "tap:driver:tests/driver/next.sh $(BUILD)"
 
-.PHONY: driver vm vm-kernel check-vm check-driver check-driver-next setup-vm
+.PHONY: driver vm vm-kernel check-vm check-driver check-driver-next setup-vm dkms-deb install-driver
