@@ -33,7 +33,7 @@ FIXTURE_SETUP(reset)
 	ASSERT_EQ(0, weft_bo_new_mapped(self->w.fd, WEFT_PAGE, 0, &self->result));
 	ASSERT_EQ(0, weft_map(self->w.fd, self->w.context, self->matrices.handle, 0, AT, 3 * MATRIX));
 	ASSERT_EQ(0, weft_map(self->w.fd, self->w.context, self->result.handle, 0, RESULT, WEFT_PAGE));
-	for (int i = 0; i < 200; i++)
+	for (int i = 0; i < 50; i++)
 		weft_matmul(&self->busy, AT, AT + MATRIX, AT + 2 * MATRIX, 512);
 	weft_copy(&self->copy, WEFT_ENGINE_DMA_OUT, AT, RESULT, WEFT_PAGE);
 }
