@@ -134,7 +134,7 @@ struct weft_tensor {
  * struct weft_sem - a wait or signal slot
  * @index: semaphore, below WEFT_SEMAPHORES, or WEFT_SEM_NONE
  * @pad: zero
- * @value: wait: go on once the semaphore is at least this; signal: the value to
+ * @value: zero for WEFT_SEM_NONE; wait: go on once the semaphore is at least this; signal: the value to
  *	set, never less than the present one
  */
 struct weft_sem {
@@ -158,7 +158,13 @@ enum weft_activation {
  * WEFT_TYPE_NONE when absent, but the slot is there).  Unless said otherwise,
  * operands are f32, and an output must not overlap an input, except that
  * operations marked "in place" allow an output with exactly the address, type,
- * dims and strides of an input of the same shape.
+ * dims and strides of an input of the same shape.  Overlap is that of the ranges
+ * from the lowest to the highest byte that the descriptors reach, so operands
+ * that interleave overlap.  An output's own elements must be distinct: each
+ * stride, of extents above 1, is longer than all shorter ones together span.
+ *
+ * Windows: the last position that a window can reach, padding included, is below
+ * 2^31, as is each padding.
  *
  * Order of summation.  Every sum is a chain of fused multiply-adds (or adds)
  * over the reduced index in ascending order, cut into blocks: each block
