@@ -9,6 +9,7 @@
 #	make check-asan		the tests that fit under AddressSanitizer and UBSan
 #	make check-onnx		ONNX's backend tests: nodes and models, one line each
 #	make check-torch	gradients of exported networks beside PyTorch's
+#	make fuzz		libFuzzer on TARGET (model or stream) for SECONDS
 #	make bench		measurements
 #	make bench-torch	a training step beside PyTorch's
 #	make install		DESTDIR, prefix, libdir
@@ -62,6 +63,9 @@ check-onnx: setup-test build
 check-torch: setup-build setup-test setup-bench build
 	@/usr/bin/python3 tests/conformance/torch_models.py $(BUILD)
 
+fuzz: build
+	@scripts/fuzz $(BUILD) $(or $(TARGET),model) $(or $(SECONDS),60)
+
 bench: setup-build setup-test setup-bench build
 	@meson configure $(BUILD) -Dbench=enabled
 	@$(MAKE) --no-print-directory build
@@ -80,6 +84,6 @@ install: build
 clean:
 	rm -rf $(BUILD) $(ASAN_BUILD)
 
-.PHONY: all build demo check check-asan check-torch bench bench-torch install clean setup-build setup-test setup-bench
+.PHONY: all build demo check check-asan check-onnx fuzz check-torch bench bench-torch install clean setup-build setup-test setup-bench
 
 include tools/vm/vm.mk

@@ -445,6 +445,68 @@ static double number_binary(uint32_t function, double a, double b, bool *defined
 	return 0;
 }
 
+/* Sets all outputs itself. */
+static int fold_split(struct weft_lower *lower, struct weft_host_tensor **result)
+{
+	const struct weft_host_tensor *from = weft_input_known(lower, 0);
+	struct weft_layout in = layout_of(from);
+	struct weft_shape shape = {.rank = in.rank};
+	int64_t sizes[WEFT_SPLIT_MOST], start = 0;
+	unsigned int axis = 0, i;
+	int r = weft_shape_split(lower, &in, &axis, sizes);
+
+	memcpy(shape.dims, in.dims, sizeof(shape.dims));
+	for (i = 0; i < lower->node->n_output && !r; i++) {
+		shape.dims[axis] = (uint32_t)sizes[i];
+		r = weft_fold_result(lower, from->type, &shape, result);
+		if (r)
+			return r;
+		gather_strided(from, start * in.strides[axis], in.strides, *result);
+		start += sizes[i];
+		r = weft_output_known(lower, i, *result);
+		*result = NULL;
+	}
+	return r;
+}
+
+static int fold_cumulative_sum(struct weft_lower *lower, struct weft_host_tensor **result)
+{
+	const struct weft_host_tensor *in = weft_input_known(lower, 0), *known = weft_input_known(lower, 1);
+	bool reverse = weft_attribute_int(lower, "reverse", 0) != 0;
+	bool exclusive = weft_attribute_int(lower, "exclusive", 0) != 0;
+	struct weft_layout layout = layout_of(in);
+	unsigned int axis = 0;
+	size_t i, extent, step;
+	int r = known->elements == 1 ? weft_axis(lower, weft_host_integer(known, 0), in->rank, &axis)
+				     : weft_node_fail(lower, EINVAL, "the axis is no single number");
+
+	if (!r)
+		r = fold_identity(lower, result);
+	if (r)
+		return r;
+	extent = in->dims[axis];
+	step = (size_t)layout.strides[axis];
+	for (i = 0; i < in->elements; i++) {
+		size_t at = reverse ? in->elements - 1 - i : i, place = at / step % extent;
+		bool first = place == (reverse ? extent - 1 : 0);
+		size_t before = reverse ? at + step : at - step;
+		/* What stands before it, added up: with itself, or without. */
+		size_t added = exclusive ? before : at;
+		double sum = first ? 0 : weft_host_number(*result, before);
+		uint64_t whole = first ? 0 : (uint64_t)weft_host_integer(*result, before);
+
+		if (first && exclusive)
+			added = SIZE_MAX;
+		if (in->type == WEFT_TYPE_F32)
+			weft_host_set_number(*result, at, sum + (added == SIZE_MAX ? 0 : weft_host_number(in, added)));
+		else
+			weft_host_set_integer(
+				*result, at,
+				(int64_t)(whole + (added == SIZE_MAX ? 0 : (uint64_t)weft_host_integer(in, added))));
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	uint32_t function;
@@ -611,6 +673,12 @@ static const struct {
 	{"Sqrt", fold_unary, 1, false},
 	{"Floor", fold_unary, 1, false},
 	{"Ceil", fold_unary, 1, false},
+	{"Split", fold_split, 1, false},
+	{"CumSum", fold_cumulative_sum, 2, false},
+	{"ReduceSum", weft_fold_reduce, 1, false},
+	{"ReduceProd", weft_fold_reduce, 1, false},
+	{"ReduceMax", weft_fold_reduce, 1, false},
+	{"ReduceMin", weft_fold_reduce, 1, false},
 	{"NonZero", weft_fold_non_zero, 1, false},
 };
 
@@ -663,6 +731,8 @@ int weft_fold(struct weft_lower *lower, bool *done)
 			inputs = 2;
 		}
 	}
+	if (fold == weft_fold_reduce && weft_input_maybe(lower, 0) && weft_input_maybe(lower, 0)->type == WEFT_TYPE_F32)
+		return 0;
 	if (!fold || lower->node->n_output < 1 || (!shape_only && !inputs_known(lower)))
 		return 0;
 	if (fold == fold_concat)
@@ -677,5 +747,5 @@ int weft_fold(struct weft_lower *lower, bool *done)
 		return r;
 	}
 	*done = true;
-	return weft_output_known(lower, 0, result);
+	return result ? weft_output_known(lower, 0, result) : 0;
 }

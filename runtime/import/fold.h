@@ -22,6 +22,9 @@ int weft_fold_eye_like(struct weft_lower *lower, struct weft_host_tensor **resul
 int weft_fold_window(struct weft_lower *lower, struct weft_host_tensor **result);
 int weft_fold_mel_weights(struct weft_lower *lower, struct weft_host_tensor **result);
 
+/** Reductions of integers. */
+int weft_fold_reduce(struct weft_lower *lower, struct weft_host_tensor **result);
+
 /* Tensors whose extents depend on the contents of others. */
 int weft_fold_non_zero(struct weft_lower *lower, struct weft_host_tensor **result);
 

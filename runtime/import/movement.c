@@ -99,50 +99,26 @@ int weft_lower_slice(struct weft_lower *lower)
 
 int weft_lower_split(struct weft_lower *lower)
 {
-	int64_t sizes[256], at = 0;
-	unsigned int count = 0, axis, i, outputs = (unsigned int)lower->node->n_output;
+	int64_t sizes[WEFT_SPLIT_MOST], at = 0;
+	unsigned int axis = 0, i;
 	struct weft_slices slices = {0};
 	struct weft_operand x;
 	int r = weft_input(lower, 0, &x);
 
 	if (!r)
-		r = weft_axis(lower, weft_attribute_int(lower, "axis", 0), x.layout.rank, &axis);
-	if (!r && (outputs > 256 || !outputs))
-		r = weft_node_fail(lower, EOPNOTSUPP, "%u outputs", outputs);
+		r = weft_shape_split(lower, &x.layout, &axis, sizes);
 	if (r)
 		return r;
-	if (weft_has_input(lower, 1))
-		r = weft_input_ints(lower, 1, 256, sizes, &count);
-	else
-		r = weft_attribute_ints(lower, "split", 256, sizes, &count);
-	if (r)
-		return r;
-	if (!count) {
-		/* Equal parts; the last takes what is left. */
-		int64_t part = (x.layout.dims[axis] + outputs - 1) / outputs;
-
-		for (count = 0; count < outputs; count++, at += part)
-			sizes[count] = at + part <= x.layout.dims[axis] ? part : x.layout.dims[axis] - at;
-		at = 0;
-	}
-	if (count != outputs)
-		return weft_node_fail(lower, EINVAL, "%u sizes for %u outputs", count, outputs);
 	slices.shape.rank = x.layout.rank;
 	memcpy(slices.shape.dims, x.layout.dims, sizeof(slices.shape.dims));
 	for (i = 0; i < WEFT_MAX_RANK; i++)
 		slices.step[i] = 1;
-	for (i = 0; i < outputs && !r; i++) {
-		if (sizes[i] < 1 || at + sizes[i] > x.layout.dims[axis])
-			return weft_node_fail(lower, EINVAL, "part %u has %lld elements of %u", i, (long long)sizes[i],
-					      x.layout.dims[axis]);
+	for (i = 0; i < lower->node->n_output && !r; i++) {
 		slices.start[axis] = at;
 		slices.shape.dims[axis] = (uint32_t)sizes[i];
 		r = output_slice(lower, i, &x, &slices);
 		at += sizes[i];
 	}
-	if (!r && at != x.layout.dims[axis])
-		r = weft_node_fail(lower, EINVAL, "the parts hold %lld elements of %u", (long long)at,
-				   x.layout.dims[axis]);
 	return r;
 }
 
@@ -256,7 +232,7 @@ int weft_lower_tile(struct weft_lower *lower)
 	layout.rank = x.layout.rank;
 	split.rank = (uint8_t)(2 * count);
 	for (i = 0; i < count; i++) {
-		if (repeats[i] < 1 || repeats[i] * x.layout.dims[i] > INT32_MAX)
+		if (repeats[i] < 1 || repeats[i] > INT32_MAX / x.layout.dims[i])
 			return weft_node_fail(lower, EOPNOTSUPP, "%lld repeats", (long long)repeats[i]);
 		layout.dims[i] = (uint32_t)repeats[i] * x.layout.dims[i];
 		split.dims[2 * i] = (uint32_t)repeats[i];

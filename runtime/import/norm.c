@@ -260,7 +260,7 @@ int weft_lower_group_norm(struct weft_lower *lower)
 int weft_lower_mean_variance(struct weft_lower *lower)
 {
 	int64_t axes[WEFT_MAX_RANK] = {0, 2, 3};
-	struct weft_operand x, mean, rstd, absent = WEFT_ABSENT;
+	struct weft_operand x = WEFT_ABSENT, mean, rstd, absent = WEFT_ABSENT;
 	struct weft_layout layout;
 	unsigned int count = 3, i, dim;
 	int r = weft_input(lower, 0, &x);

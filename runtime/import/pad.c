@@ -198,7 +198,7 @@ int weft_lower_pad(struct weft_lower *lower)
 {
 	bool reflect = weft_attribute_is(lower, "mode", "reflect", false);
 	struct padding padding;
-	struct weft_operand x;
+	struct weft_operand x = WEFT_ABSENT;
 	unsigned int d;
 	int r = weft_input(lower, 0, &x);
 

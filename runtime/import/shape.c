@@ -269,3 +269,36 @@ int weft_shape_input(struct weft_lower *lower, unsigned int index, struct weft_s
 		r = set_dim(lower, shape, ints[i]);
 	return r;
 }
+
+int weft_shape_split(struct weft_lower *lower, const struct weft_layout *in, unsigned int *axis, int64_t sizes[])
+{
+	unsigned int count = 0, i, outputs = (unsigned int)lower->node->n_output;
+	int64_t at = 0, extent, part;
+	int r = weft_axis(lower, weft_attribute_int(lower, "axis", 0), in->rank, axis);
+
+	if (!r && (outputs > WEFT_SPLIT_MOST || !outputs))
+		r = weft_node_fail(lower, EOPNOTSUPP, "%u outputs; 1 to %u are supported", outputs, WEFT_SPLIT_MOST);
+	if (!r && weft_has_input(lower, 1))
+		r = weft_input_ints(lower, 1, WEFT_SPLIT_MOST, sizes, &count);
+	else if (!r)
+		r = weft_attribute_ints(lower, "split", WEFT_SPLIT_MOST, sizes, &count);
+	if (r)
+		return r;
+	extent = in->dims[*axis];
+	/* Equal parts where no sizes are given; the last takes what is left. */
+	part = (extent + outputs - 1) / outputs;
+	for (i = 0; !count && i < outputs; i++, at += part)
+		sizes[i] = at + part <= extent ? part : extent - at;
+	if (count && count != outputs)
+		return weft_node_fail(lower, EINVAL, "%u sizes for %u outputs", count, outputs);
+	for (i = 0, at = 0; i < outputs; i++) {
+		if (sizes[i] < 1 || sizes[i] > extent - at)
+			return weft_node_fail(lower, EINVAL, "part %u has %lld elements of %lld", i,
+					      (long long)sizes[i], (long long)extent);
+		at += sizes[i];
+	}
+	if (at != extent)
+		return weft_node_fail(lower, EINVAL, "the parts hold %lld elements of %lld", (long long)at,
+				      (long long)extent);
+	return 0;
+}

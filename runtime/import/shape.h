@@ -31,4 +31,9 @@ int weft_shape_input(struct weft_lower *lower, unsigned int index, struct weft_s
 int weft_shape_axes(struct weft_lower *lower, unsigned int index, int64_t since, unsigned int rank,
 		    bool axes[WEFT_MAX_RANK], bool *given);
 
+/** Most outputs of a Split. */
+#define WEFT_SPLIT_MOST 256
+/** Split's axis, and the extent of each output along it; they add up to the input's. */
+int weft_shape_split(struct weft_lower *lower, const struct weft_layout *in, unsigned int *axis, int64_t sizes[]);
+
 #endif /* WEFT_IMPORT_SHAPE_H */

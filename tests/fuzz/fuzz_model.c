@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	struct weft_graph_options options = {.batch = 2, .loss = WEFT_LOSS_CROSS_ENTROPY};
+	struct weft_graph_options options = {.loss = WEFT_LOSS_CROSS_ENTROPY};
 	struct weft_model_info info;
 	struct weft_graph *graph;
 	struct weft_model *model;
@@ -20,8 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (weft_model_load_memory(bytes, size, "fuzz", &model))
 		return 0;
 	weft_model_info(model, &info);
-	for (int training = 0; training < 2; training++) {
-		options.training = training;
+	/* Training and not, each with the batch that the model says and with one given. */
+	for (unsigned int variant = 0; variant < 4; variant++) {
+		options.training = variant & 1;
+		options.batch = variant & 2;
 		if (!weft_model_graph(model, &options, &graph))
 			weft_graph_free(graph);
 	}
