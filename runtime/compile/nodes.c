@@ -209,7 +209,8 @@ static void forget(struct weft_nodes *nodes, size_t at)
 {
 	const Onnx__NodeProto *node = nodes->node[at];
 
-	for (size_t i = 0; i < node->n_input; i++) {
+	/* A damaged model can have one node in two places of a pattern. */
+	for (size_t i = 0; node && i < node->n_input; i++) {
 		struct weft_name *name = find(nodes, node->input[i]);
 
 		if (name && name->readers)
