@@ -482,7 +482,9 @@ static void find_wanted(struct weft_backward *backward)
 			if (operation->operand[slot] == WEFT_NO_ID)
 				continue;
 			value = &graph->value[operation->operand[slot]];
-			if (value->layout.type == WEFT_TYPE_F32 && value->kind == WEFT_VALUE_ACTIVATION)
+			/* Integers pass on what they were rounded from. */
+			if ((value->layout.type == WEFT_TYPE_F32 || operation->opcode == WEFT_OP_QUANTIZE) &&
+			    value->kind == WEFT_VALUE_ACTIVATION)
 				backward->accumulator[value->base].wanted = true;
 		}
 	}

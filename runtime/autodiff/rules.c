@@ -22,6 +22,8 @@ static const weft_gradient_rule table[WEFT_OP_LIMIT] = {
 	[WEFT_OP_GATHER] = weft_gradient_gather,
 	[WEFT_OP_SCATTER] = weft_gradient_scatter,
 	[WEFT_OP_DROPOUT] = weft_gradient_dropout,
+	[WEFT_OP_QUANTIZE] = weft_gradient_quantize,
+	[WEFT_OP_DEQUANTIZE] = weft_gradient_dequantize,
 };
 
 weft_gradient_rule weft_gradient_rule_of(unsigned int opcode)

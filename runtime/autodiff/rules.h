@@ -20,6 +20,8 @@ int weft_gradient_reduce(struct weft_backward *backward, const struct weft_opera
 int weft_gradient_gather(struct weft_backward *backward, const struct weft_operation *operation);
 int weft_gradient_scatter(struct weft_backward *backward, const struct weft_operation *operation);
 int weft_gradient_copy(struct weft_backward *backward, const struct weft_operation *operation);
+int weft_gradient_quantize(struct weft_backward *backward, const struct weft_operation *operation);
+int weft_gradient_dequantize(struct weft_backward *backward, const struct weft_operation *operation);
 int weft_gradient_dropout(struct weft_backward *backward, const struct weft_operation *operation);
 
 /**

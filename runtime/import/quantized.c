@@ -494,7 +494,12 @@ static int build_conversion(struct weft_lower *lower, uint16_t opcode, uint8_t t
 		e.error = weft_node_fail(lower, EINVAL, "the scale is not a float tensor");
 	if (!e.error)
 		e.error = weft_output(lower, 0, &layout, &operand[3]);
+	/* Scales are not trained, and gradients want to see both conversions of a pair alike. */
 	if (!e.error)
+		lower->graph->value[lower->graph->value[operand[1].id].base].frozen = true;
+	if (!e.error && lower->options->training)
+		e.error = weft_build(lower->graph, lower->node_name, opcode, NULL, 3, 4, operand, &at);
+	else if (!e.error)
 		e.error = weft_build_broadcast(lower->graph, lower->node_name, opcode, NULL, 3, 4, operand, 3, &at);
 	if (!e.error && zero && zero->elements == 1)
 		lower->graph->operation[at].zero_point[quantized] = (int32_t)weft_host_integer(zero, 0);
