@@ -86,9 +86,14 @@ MODEL=$BUILD/vm-model.onnx
 WEIGHTS=$("$BUILD/bin/weft" train "$MODEL" --data generate:28x28x1,count=1000 --epochs 1 --batch 64 --json --quiet \
 	--device embedded:mem=256M | grep -o '[0-9a-f]\{64\}')
 [ -n "$WEIGHTS" ] || bail_out "training on the embedded device failed"
+QUANTIZED=$BUILD/vm-model.int8.onnx
+"$BUILD/bin/weft" quantize "$MODEL" --data generate:28x28x1,count=300 --out "$QUANTIZED" --device embedded >/dev/null &&
+	LOSS=$("$BUILD/bin/weft" infer "$QUANTIZED" --data generate:28x28x1,count=300 --device embedded --json |
+		grep -o '"test_loss":[0-9.e+-]*')
+[ -n "${LOSS-}" ] || bail_out "quantizing on the embedded device failed"
 MODULE=$PWD/driver/weft.ko
 KSELFTESTS=$BUILD/kselftest
-environment=(env "BUILD=$BUILD" "MODEL=$MODEL" "WEIGHTS=$WEIGHTS" "MODULE=$MODULE" "KSELFTESTS=$KSELFTESTS")
+environment=(env "BUILD=$BUILD" "MODEL=$MODEL" "WEIGHTS=$WEIGHTS" "QUANTIZED=$QUANTIZED" "LOSS=$LOSS" "MODULE=$MODULE" "KSELFTESTS=$KSELFTESTS")
 
 if wanted dkms; then
 	scripts/setup dkms >/dev/null 2>&1
@@ -110,7 +115,7 @@ else
 		{ echo "# ${why//$'\n'/$'\n'# }"; bail_out "the kselftests do not build"; }
 	kselftests=$(make -s -C tests/kselftest OUTPUT="$KSELFTESTS" names)
 fi
-run "libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage $kselftests module" \
+run "libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage quantized $kselftests module" \
 	--disk 256M -- "${environment[@]}" tests/vm/guest.sh
 [ -z "$kselftests" ] || run kselftest-suspend --bare -- "$KSELFTESTS/suspend"
 run bind -- "${environment[@]}" tests/vm/guest.sh

@@ -5,7 +5,8 @@
 # "ok - NAME" or "not ok - NAME (why)"; what else it prints comes before, after "# ".
 # A test must leave no object in the driver and no warning in the kernel's log.
 # BUILD names the build tree, MODEL a model, WEIGHTS the hash that training it on the
-# embedded device gives, KSELFTESTS the folder of the kernel's own kind of tests.
+# embedded device gives, QUANTIZED an integer model and LOSS its test loss there,
+# KSELFTESTS the folder of the kernel's own kind of tests.
 set -u
 debugfs=/sys/kernel/debug/accel/0000:01:00.0
 trouble='WARNING:|BUG:|Oops|Call Trace|general protection|refcount_t:|possible .* deadlock|blocked for more than'
@@ -63,6 +64,15 @@ one() { # name
 		train --device-mem 9M --host-mem 1M --storage /mnt/disk:64M &&
 			grep -q '"peak_storage_bytes":[[:space:]]*[1-9]' /tmp/train.json || {
 			echo "storage was not used"
+			return 1
+		}
+		;;
+	quantized)
+		"$BUILD/bin/weft" infer "$QUANTIZED" --data generate:28x28x1,count=300 --json \
+			--device /dev/accel/accel0 >/tmp/infer.json || return 1
+		grep -qF "$LOSS" /tmp/infer.json || {
+			echo "integers differ from the embedded device's: $LOSS"
+			cat /tmp/infer.json
 			return 1
 		}
 		;;
