@@ -118,6 +118,9 @@ fi
 run "libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage quantized $kselftests module" \
 	--disk 256M -- "${environment[@]}" tests/vm/guest.sh
 [ -z "$kselftests" ] || run kselftest-suspend --bare -- "$KSELFTESTS/suspend"
+if wanted shell; then
+	why=$(tests/vm/shell.sh "$BUILD" 2>&1) && result ok shell || { echo "# ${why//$'\n'/$'\n'# }"; result "not ok" shell; }
+fi
 run bind -- "${environment[@]}" tests/vm/guest.sh
 for kind in late=1 drop-irq=50 double-irq=3 corrupt-mailbox=20 hang=500 corrupt-event=40 wedge=500 freeze=500 die=500; do
 	misbehave $kind

@@ -3,6 +3,7 @@
 #	make driver		build driver/weft.ko for the guest's kernel
 #	make vm			an interactive shell in a guest with the virtual NPU
 #	make check-vm		the driver's tests, in guests (TESTS="name ...": only these)
+#	make bench-vm		submissions beside a bare doorbell, a disk and drm_sched (BOOTS=5)
 #	make check-driver	the driver under W=1, sparse and checkpatch --strict
 #	make check-driver-next	the driver against Debian's newest kernel headers
 #	make dkms-deb		build/weft-dkms_VERSION_all.deb: the module for every kernel
@@ -41,6 +42,9 @@ check-vm: setup-test build
 	@$(MAKE) --no-print-directory build
 	@scripts/check "tap:vm:tests/vm/check.sh $(BUILD) $(TESTS)"
 
+bench-vm: build driver
+	@tests/bench/vm/run.sh $(BUILD) $(BOOTS)
+
 check-driver: setup-vm
 	@mkdir -p $(BUILD)
 	@scripts/check "tap:driver:tests/driver/check.sh $(BUILD)"
@@ -49,4 +53,4 @@ check-driver-next: setup-vm
 	@mkdir -p $(BUILD)
 	@scripts/check "tap:driver:tests/driver/next.sh $(BUILD)"
 
-.PHONY: driver vm vm-kernel check-vm check-driver check-driver-next setup-vm dkms-deb install-driver
+.PHONY: driver vm vm-kernel check-vm check-driver check-driver-next setup-vm dkms-deb install-driver bench-vm
