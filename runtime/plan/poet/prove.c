@@ -10,7 +10,7 @@
 
 #include "plan/poet/bound.h"
 #include "plan/poet/cuts.h"
-#include "plan/poet/solver.h"
+#include "plan/poet/round.h"
 
 #include <errno.h>
 #include <math.h>
@@ -25,6 +25,8 @@
 /* Rounds of cuts end when the bound rose by less than this part of what is missing in so many rounds. */
 #define PATIENCE 3
 #define LEAST_PROGRESS 0.1
+/* Time for searching on from what the LP shows, each time, in parts of all time for the proof. */
+#define SEARCH_SHARE 0.08
 /* Cuts of one round. */
 #define MOST_CUTS 250
 
@@ -113,11 +115,13 @@ static int choose_active(const struct weft_poet_instance *instance, uint64_t ram
 struct effort {
 	struct poet_relaxation relaxation;
 	struct poet_penalty penalty;
-	double unit, base; /* J */
-	double best;	   /* overhead of the best known schedule, in units; INFINITY: none */
-	double value;	   /* proven overhead, in units */
-	double until;
-	uint64_t nodes; /* limit of branch and cut */
+	double unit, base;     /* J */
+	double best;	       /* overhead of the best known schedule, in units; INFINITY: none */
+	double value;	       /* proven overhead, in units */
+	double until, seconds; /* end and length of the proof */
+	uint64_t nodes;	       /* limit of branch and cut, and of each search in between */
+	struct poet_search *search;
+	bool searched, vain; /* from what the LP shows; twice, the second time for nothing */
 	bool infeasible;
 };
 
@@ -137,24 +141,49 @@ static void learn(struct effort *e, const struct poet_lp *lp, double cutoff)
 		e->value = value;
 }
 
+/* Search on from what the LP shows. */
+static int improve(struct effort *e, const struct poet_lp *lp)
+{
+	double target = e->base + e->unit * e->value, before = e->best;
+	int status;
+
+	if (e->vain)
+		return 0;
+	status = poet_round(&e->relaxation, lp->x, e->search);
+
+	if (status < 0)
+		return status;
+	poet_search_run(e->search, poet_clock() + fmin(SEARCH_SHARE * e->seconds, time_left(e)), e->nodes, target,
+			false);
+	e->best = fmin(e->best, (poet_search_best(e->search) - e->base) / e->unit);
+	e->vain = e->searched && e->best >= before;
+	e->searched = true;
+	return 0;
+}
+
 static double least_progress(double value, double cutoff)
 {
 	return LEAST_PROGRESS * (cutoff < INFINITY ? cutoff - value : value > 0 ? value : 1);
 }
 
 /* Solve the LP, add inequalities that its solution breaks, and again, as long as the bound rises. */
-static int tighten(struct effort *e, double cutoff, struct poet_lp *lp)
+static int tighten(struct effort *e, double part, struct poet_lp *lp)
 {
 	struct poet_program *program = &e->relaxation.program;
 	double last[PATIENCE] = {0};
 	int status = poet_lp_open(lp, program);
 
 	for (int round = 0; !status && time_left(e) > 0; round++) {
-		double value;
+		double cutoff = e->best * (1 - part), value;
 
 		poet_lp_solve(lp, program, time_left(e));
 		learn(e, lp, cutoff);
 		if (!lp->solved || lp->infeasible || e->value >= cutoff)
+			break;
+		if (!e->searched)
+			status = improve(e, lp);
+		cutoff = e->best * (1 - part);
+		if (status < 0 || e->value >= cutoff)
 			break;
 		if (cutoff < INFINITY) {
 			poet_penalty_learn(&e->penalty, program, lp);
@@ -200,47 +229,57 @@ static int branch(struct effort *e, double cutoff)
 	return status;
 }
 
-/* Show that nothing is below @cutoff, by the LP and its cuts or, once they bring no more, by branching. */
-static int reach_cutoff(struct effort *e, double cutoff)
+/*
+ * Show that nothing is below the best but for a part of it, by the LP and its
+ * cuts and, once they bring no more, by branching.
+ */
+static int close_in(struct effort *e, double part)
 {
 	struct poet_lp lp = {0};
-	int status = tighten(e, cutoff, &lp);
+	int status;
 
-	if (!status && lp.solved && !lp.infeasible)
-		status = branch(e, cutoff);
+	if (e->best < INFINITY)
+		poet_penalty_fix(&e->penalty, &e->relaxation.program, e->best * (1 - part));
+	status = tighten(e, part, &lp);
+	if (!status && lp.solved && !lp.infeasible && e->value < e->best * (1 - part))
+		status = improve(e, &lp);
+	if (!status && lp.solved && !lp.infeasible) {
+		if (e->best < INFINITY)
+			poet_penalty_fix(&e->penalty, &e->relaxation.program, e->best * (1 - part));
+		status = branch(e, e->best * (1 - part));
+	}
 	poet_lp_close(&lp);
 	return status;
 }
 
 static int climb(struct effort *e, double gap)
 {
-	static const double below[] = {0.08, 0.02, 0};
-	double last = gap < 0.02 ? gap : 0.02;
-	int status = 0;
+	const double parts[] = {0.08, 0.02, gap < 0.02 ? gap : 0.02};
+	int status = poet_penalty_init(&e->penalty, &e->relaxation.program);
 
-	if (e->best == INFINITY)
-		return reach_cutoff(e, INFINITY);
-	if (poet_penalty_init(&e->penalty, &e->relaxation.program) < 0)
-		return -ENOMEM;
-	for (size_t b = 0; !status && b < sizeof(below) / sizeof(below[0]); b++) {
-		double cutoff = e->best * (1 - (below[b] > 0 ? below[b] : last));
-
-		if (e->value >= cutoff)
+	for (size_t p = 0; !status && p < sizeof(parts) / sizeof(parts[0]); p++) {
+		if (e->best < INFINITY && e->value >= e->best * (1 - fmax(parts[p], gap)))
 			continue;
-		poet_penalty_fix(&e->penalty, &e->relaxation.program, cutoff);
-		status = reach_cutoff(e, cutoff);
-		if (e->value < cutoff || time_left(e) <= 0.05)
+		status = close_in(e, parts[p]);
+		if (e->infeasible || e->best == INFINITY || e->value < e->best * (1 - parts[p]) || time_left(e) <= 0.05)
 			break;
 	}
 	poet_penalty_clear(&e->penalty);
 	return status;
 }
 
-int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet_options *options, double best_joules,
-	       double gap, double until, struct poet_proof *proof)
+int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet_options *options,
+	       struct poet_search *search, double gap, double until, struct poet_proof *proof)
 {
-	double overhead = best_joules - instance->base_joules;
-	struct effort e = {.best = INFINITY, .value = 0, .until = until, .nodes = options->iterations, .unit = 1};
+	double overhead = poet_search_best(search) - instance->base_joules;
+	struct effort e = {.best = INFINITY,
+			   .value = 0,
+			   .until = until,
+			   .seconds = until - poet_clock(),
+			   .nodes = options->iterations,
+			   .unit = 1,
+			   .base = instance->base_joules,
+			   .search = search};
 	struct poet_reach reach = {0};
 	double slack = INFINITY;
 	bool *active;

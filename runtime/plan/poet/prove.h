@@ -3,7 +3,7 @@
 #ifndef WEFT_PLAN_POET_PROVE_H
 #define WEFT_PLAN_POET_PROVE_H
 
-#include "plan/poet/poet.h"
+#include "plan/poet/solver.h"
 
 struct poet_proof {
 	double bound_joules; /* in: known so far; out: at least that */
@@ -11,12 +11,12 @@ struct poet_proof {
 };
 
 /**
- * Tighten @proof.  @best_joules is the energy of the best known schedule
- * (INFINITY: none); the proof stops when the bound is within @gap of the
- * overhead from it, at processor time @until, or when it knows no further.
- * -ENOMEM.
+ * Tighten @proof.  The proof stops when the bound is within @gap of the
+ * overhead of the best schedule that @search knows, at processor time @until,
+ * or when it knows no further.  On the way the search goes on from what the
+ * relaxation shows.  -ENOMEM.
  */
-int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet_options *options, double best_joules,
-	       double gap, double until, struct poet_proof *proof);
+int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet_options *options,
+	       struct poet_search *search, double gap, double until, struct poet_proof *proof);
 
 #endif /* WEFT_PLAN_POET_PROVE_H */

@@ -491,13 +491,9 @@ static void sweep_step(struct poet_search *s)
 	}
 }
 
-/* Go back to the best state found. */
-static void restart(struct poet_search *s)
+/* Everything anew from the rows of keep and load. */
+static void derive(struct poet_search *s)
 {
-	size_t bytes = (size_t)(s->state.nodes + 1) * s->state.words * sizeof(uint64_t);
-
-	memcpy(s->state.keep, s->best_keep, bytes);
-	memcpy(s->state.load, s->best_load, bytes);
 	memset(s->loads, 0, s->state.nodes * sizeof(*s->loads));
 	for (uint32_t t = 0; t < s->state.nodes; t++) {
 		const uint64_t *load = poet_row(&s->state, s->state.load, t);
@@ -507,6 +503,27 @@ static void restart(struct poet_search *s)
 		poet_state_update(&s->state, t);
 	}
 	recount(s);
+}
+
+/* Go back to the best state found. */
+static void restart(struct poet_search *s)
+{
+	size_t bytes = (size_t)(s->state.nodes + 1) * s->state.words * sizeof(uint64_t);
+
+	memcpy(s->state.keep, s->best_keep, bytes);
+	memcpy(s->state.load, s->best_load, bytes);
+	derive(s);
+}
+
+void poet_search_seed(struct poet_search *s, const uint64_t *keep, const uint64_t *load)
+{
+	size_t bytes = (size_t)(s->state.nodes + 1) * s->state.words * sizeof(uint64_t);
+
+	memcpy(s->state.keep, keep, bytes);
+	memcpy(s->state.load, load, bytes);
+	derive(s);
+	/* On from the cool half of a cycle that does not begin at the best state. */
+	s->step = ((s->step / CYCLE + 1) | 1) * CYCLE + CYCLE / 2;
 }
 
 /* Cool from a part of the overhead to almost nothing, over and over, from a different part each time. */

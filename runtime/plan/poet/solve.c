@@ -12,8 +12,8 @@
 #define DEFAULT_SECONDS 10.0
 #define DEFAULT_GAP 1e-4
 /* When the first search and the proof end, in parts of the time limit. */
-#define SEARCH_SHARE 0.15
-#define PROOF_SHARE 0.93
+#define SEARCH_SHARE 0.1
+#define PROOF_SHARE 0.92
 
 void weft_poet_result_clear(struct weft_poet_result *result)
 {
@@ -86,7 +86,7 @@ static int improve_and_prove(const struct weft_poet_instance *instance, const st
 	int status;
 
 	poet_search_run(search, begin + SEARCH_SHARE * seconds, options->iterations, target, true);
-	status = poet_prove(instance, options, poet_search_best(search), gap, begin + PROOF_SHARE * seconds, &proof);
+	status = poet_prove(instance, options, search, gap, begin + PROOF_SHARE * seconds, &proof);
 	if (status < 0)
 		return weft_fail(-status, "out of memory for a bound over %u nodes", instance->nodes);
 	result->bound_joules = proof.bound_joules;

@@ -75,6 +75,9 @@ void poet_search_free(struct poet_search *search);
  */
 void poet_search_run(struct poet_search *search, double until, uint64_t steps, double target, bool stop_stalled);
 
+/** Go on from the state with these rows (nodes + 1 of each, as in struct poet_state), feasible or not. */
+void poet_search_seed(struct poet_search *search, const uint64_t *keep, const uint64_t *load);
+
 /** Energy of the best feasible state, INFINITY if none was found. */
 double poet_search_best(const struct poet_search *search);
 struct weft_poet_schedule *poet_search_schedule(struct poet_search *search);

@@ -41,7 +41,7 @@ static struct weft_poet_instance *read_shared(const char *name)
 
 static void solve_row(const struct weft_poet_instance *g, uint64_t ram, double ratio, double best)
 {
-	struct weft_poet_options options = {.ram_bytes = ram, .time_ratio = ratio, .seconds = 10};
+	struct weft_poet_options options = {.ram_bytes = ram, .time_ratio = ratio, .gap = 0.05};
 	struct weft_poet_measure measure;
 	struct weft_poet_result result;
 
