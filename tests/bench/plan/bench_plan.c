@@ -37,7 +37,9 @@ struct bench {
 	enum format format;
 	struct baseline *baseline;
 	size_t baselines;
-	size_t rows, missed, infeasible;
+	size_t rows, infeasible;
+	/* Rows that miss each bar, and rows that miss any. */
+	size_t unknown, wide_gap, wide_overhead, worse, late, missed;
 };
 
 /* The best of each peer on one row. */
@@ -189,9 +191,32 @@ static void print_json(const struct weft_poet_instance *instance, const struct w
 	cJSON_Delete(row);
 }
 
+/* What the issue asks of a row.  The limit is of processor time: other work on the machine is not the planner's. */
+#define MOST_GAP 0.01
+#define MOST_OVERHEAD_GAP 0.1
+#define MOST_LATE 1.02 /* times the limit */
+/* The peers' own energies are right to about 1e-8: their variables are integers to a tolerance. */
+#define MOST_ENERGY (1 + 1e-7)
+
+static bool count_misses(struct bench *bench, const struct weft_poet_result *result, double energy)
+{
+	bool unknown = result->status == WEFT_POET_UNKNOWN, wide_gap = result->gap > MOST_GAP;
+	bool wide_overhead = result->overhead_gap > MOST_OVERHEAD_GAP, worse = energy > MOST_ENERGY;
+	bool late = result->solver_seconds > bench->seconds * MOST_LATE;
+	bool missed = unknown || wide_gap || wide_overhead || worse || late;
+
+	bench->unknown += unknown;
+	bench->wide_gap += wide_gap;
+	bench->wide_overhead += wide_overhead;
+	bench->worse += worse;
+	bench->late += late;
+	bench->missed += missed;
+	return missed;
+}
+
 static void print_row(const struct bench *bench, const struct weft_poet_instance *instance,
 		      const struct weft_poet_options *options, const struct weft_poet_result *result,
-		      const struct peers *peers)
+		      const struct peers *peers, bool missed)
 {
 	static const char *const status[] = {"", "infeasible", "unknown"};
 	double energy, time;
@@ -223,8 +248,7 @@ static void print_row(const struct bench *bench, const struct weft_poet_instance
 		printf("%11s %11s %7s %8s %12s %7.2f", status[result->status], "", "", "", "", result->solver_seconds);
 	printf(" | %11s %11s %11s | %8s %8s%s\n", cell(peers->joules[PEER_CBC], "%.6g", text[0]),
 	       cell(peers->joules[PEER_HIGHS], "%.6g", text[1]), cell(peers->joules[PEER_COMPACT], "%.6g", text[2]),
-	       cell(energy, "%.6f", text[3]), cell(time, "%.1f", text[4]),
-	       result->gap > 0.01 || result->overhead_gap > 0.1 || energy > 1 + 1e-7 ? "  MISSED" : "");
+	       cell(energy, "%.6f", text[3]), cell(time, "%.1f", text[4]), missed ? "  MISSED" : "");
 }
 
 static void run_row(struct bench *bench, const struct weft_poet_instance *instance, uint64_t ram_bytes, double ratio)
@@ -241,10 +265,7 @@ static void run_row(struct bench *bench, const struct weft_poet_instance *instan
 	compare(&result, &peers, &energy, &time);
 	bench->rows++;
 	bench->infeasible += result.status == WEFT_POET_INFEASIBLE;
-	/* The peers' own energies are right to about 1e-8: their variables are integers to a tolerance. */
-	bench->missed += result.status == WEFT_POET_UNKNOWN || result.gap > 0.01 || result.overhead_gap > 0.1 ||
-			 energy > 1 + 1e-7;
-	print_row(bench, instance, &options, &result, &peers);
+	print_row(bench, instance, &options, &result, &peers, count_misses(bench, &result, energy));
 	fflush(stdout);
 	weft_poet_result_clear(&result);
 }
@@ -356,6 +377,18 @@ static int run_generate(const char *what)
 	return 2;
 }
 
+static void print_summary(const struct bench *bench)
+{
+	printf("%zu rows, %zu proven infeasible, %zu missed:\n"
+	       "  %zu neither solved nor proven infeasible\n"
+	       "  %zu with a gap of more than %g %% in energy\n"
+	       "  %zu with a gap of more than %g %% in overhead (energy above everything computed once)\n"
+	       "  %zu with more energy than the best of the peers\n"
+	       "  %zu over %g s of processor time\n",
+	       bench->rows, bench->infeasible, bench->missed, bench->unknown, bench->wide_gap, 100 * MOST_GAP,
+	       bench->wide_overhead, 100 * MOST_OVERHEAD_GAP, bench->worse, bench->late, bench->seconds);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct bench *bench = state->input;
@@ -419,9 +452,6 @@ int main(int argc, char **argv)
 		return run_generate(bench.generate);
 	status = bench.growth ? run_growth(&bench) : run_instances(&bench);
 	if (!status && bench.format == FORMAT_TABLE)
-		printf("%zu rows, %zu infeasible (proven), %zu missed (gap over 1 %% or over 10 %% of overhead, or "
-		       "more energy than a "
-		       "peer)\n",
-		       bench.rows, bench.infeasible, bench.missed);
+		print_summary(&bench);
 	return status;
 }
