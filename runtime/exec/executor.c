@@ -578,17 +578,54 @@ static int move(struct weft_executor *x, weft_id value, char *out, const char *i
 	return result ? weft_fail_in(result, "value '%s'", x->graph->value[value].name) : 0;
 }
 
+static int read_piece(struct weft_executor *x, weft_id value, void *data)
+{
+	if (x->plan->home[value].tier == WEFT_TIER_HOST) {
+		memcpy(data, x->host + x->plan->home[value].offset, x->graph->value[value].bytes);
+		return 0;
+	}
+	return move(x, value, data, NULL);
+}
+
+static int write_piece(struct weft_executor *x, weft_id value, const void *data)
+{
+	if (x->plan->home[value].tier == WEFT_TIER_HOST) {
+		memcpy(x->host + x->plan->home[value].offset, data, x->graph->value[value].bytes);
+		return 0;
+	}
+	return move(x, value, NULL, data);
+}
+
+/* A value in pieces, one after another.  @in or @out is NULL. */
+static int move_pieces(struct weft_executor *x, weft_id value, void *out, const void *in)
+{
+	const struct weft_value *whole = &x->graph->value[value];
+	size_t size = accel_type_bytes(whole->layout.type);
+	void *piece = malloc(x->graph->value[whole->piece].bytes);
+	int result = piece ? 0 : weft_fail(ENOMEM, "no memory to move '%s'", whole->name);
+
+	/* The first piece is the largest. */
+	for (uint32_t i = 0; !result && i < whole->pieces; i++) {
+		if (in) {
+			weft_grid_copy(whole->grid, i, size, (void *)in, piece, false);
+			result = write_piece(x, whole->piece + i, piece);
+		} else {
+			result = read_piece(x, whole->piece + i, piece);
+			if (!result)
+				weft_grid_copy(whole->grid, i, size, out, piece, true);
+		}
+	}
+	free(piece);
+	return result;
+}
+
 int weft_executor_read(struct weft_executor *x, weft_id value, void *data)
 {
 	int result = weft_executor_drain(x);
 
 	if (result)
 		return result;
-	if (x->plan->home[value].tier == WEFT_TIER_HOST) {
-		memcpy(data, x->host + x->plan->home[value].offset, x->graph->value[value].bytes);
-		return 0;
-	}
-	return move(x, value, data, NULL);
+	return x->graph->value[value].grid ? move_pieces(x, value, data, NULL) : read_piece(x, value, data);
 }
 
 int weft_executor_write(struct weft_executor *x, weft_id value, const void *data)
@@ -597,9 +634,5 @@ int weft_executor_write(struct weft_executor *x, weft_id value, const void *data
 
 	if (result)
 		return result;
-	if (x->plan->home[value].tier == WEFT_TIER_HOST) {
-		memcpy(x->host + x->plan->home[value].offset, data, x->graph->value[value].bytes);
-		return 0;
-	}
-	return move(x, value, NULL, data);
+	return x->graph->value[value].grid ? move_pieces(x, value, NULL, data) : write_piece(x, value, data);
 }

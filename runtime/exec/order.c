@@ -8,7 +8,8 @@ bool weft_value_is_kept(const struct weft_graph *graph, weft_id value)
 {
 	const struct weft_value *v = &graph->value[value];
 
-	return v->base == value && (v->kind == WEFT_VALUE_WEIGHT || v->kind == WEFT_VALUE_STATE);
+	return v->base == value && v->whole == WEFT_NO_ID &&
+	       (v->kind == WEFT_VALUE_WEIGHT || v->kind == WEFT_VALUE_STATE);
 }
 
 bool weft_value_is_model(const struct weft_graph *graph, weft_id value)

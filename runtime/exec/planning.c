@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "plan/split.h"
+#include "plan/tile.h"
 #include "weft/error.h"
 
 struct planning {
@@ -17,6 +18,15 @@ struct planning {
 
 /* Most parts that large activations are split into. */
 #define MOST_PARTS 8
+/* Working sets of tiles that are tried. */
+#define FIRST_TILE (256ull << 20)
+#define LAST_TILE (32ull << 10)
+/* More than so many cannot be planned in reasonable time. */
+#define MOST_OPERATIONS 60000
+/* Graphs of so many are planned with their least budget at once. */
+#define FEW_OPERATIONS 1500
+/* The least budget of a refusal is looked for among graphs of so many. */
+#define MOST_MEASURED 8000
 
 static uint64_t largest_activation(const struct weft_graph *graph)
 {
@@ -45,37 +55,109 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return !a || (b && b < a) ? b : a;
 }
 
-/*
- * Where the graph as it is does not fit, large activations are split into more
- * and more parts.  How they are split does not depend on the budget, so that the
- * least budget of a refusal works.
- */
-static int plan_split(struct planning *p, struct weft_plan_request *request, struct weft_plan_refusal *least)
+/* @graph, made of the session's, is the one that the plan is for. */
+static int take_graph(struct planning *p, struct weft_graph *graph)
 {
-	uint64_t bytes = largest_activation(*p->graph) / 8 + 1;
-	int result;
+	weft_graph_take_data(graph, *p->graph);
+	weft_graph_free(*p->graph);
+	*p->graph = graph;
+	return weft_graph_check(graph);
+}
 
-	for (uint32_t parts = 2; parts <= MOST_PARTS; parts *= 2) {
-		struct weft_plan_refusal refusal = {0, 0};
-		struct weft_graph *graph;
+/* Plan @graph, which is taken on success and freed otherwise. */
+static int try_graph(struct planning *p, struct weft_graph *graph, struct weft_plan_request *request,
+		     struct weft_plan_refusal *least)
+{
+	struct weft_plan_refusal refusal = {0, 0};
+	int result = plan_graph(p, graph, request, &refusal);
 
-		result = weft_graph_split(*p->graph, parts, bytes, &graph);
-		if (result == -ERANGE)
-			break;
-		if (!result)
-			result = plan_graph(p, graph, request, &refusal);
-		if (!result) {
-			weft_graph_take_data(graph, *p->graph);
-			weft_graph_free(*p->graph);
-			*p->graph = graph;
-			return weft_graph_check(graph);
-		}
-		weft_graph_free(graph);
-		if (result != -ENOSPC)
-			return result;
+	if (!result)
+		return take_graph(p, graph);
+	weft_graph_free(graph);
+	if (result == -ENOSPC) {
 		least->least_device_bytes = smaller(least->least_device_bytes, refusal.least_device_bytes);
 		least->least_host_bytes = smaller(least->least_host_bytes, refusal.least_host_bytes);
 	}
+	return result;
+}
+
+/* Large activations in parts of the batch. */
+static int plan_split(struct planning *p, struct weft_plan_request *request, struct weft_plan_refusal *least)
+{
+	uint64_t bytes = largest_activation(*p->graph) / 8 + 1;
+
+	for (uint32_t parts = 2; parts <= MOST_PARTS; parts *= 2) {
+		struct weft_graph *graph;
+		int result = weft_graph_split(*p->graph, parts, bytes, &graph);
+
+		if (result == -ERANGE)
+			break;
+		if (!result)
+			result = try_graph(p, graph, request, least);
+		if (result != -ENOSPC)
+			return result;
+	}
+	return -ENOSPC;
+}
+
+/* Operations in tiles of less and less device memory. */
+static int plan_tiles(struct planning *p, struct weft_plan_request *request, struct weft_plan_refusal *least)
+{
+	unsigned int idle = 0;
+
+	for (uint64_t bytes = FIRST_TILE; bytes >= LAST_TILE; bytes /= 2) {
+		struct weft_plan_refusal before;
+		struct weft_graph *graph;
+		int result;
+
+		if (request->quick && bytes > request->budget.bytes[WEFT_TIER_DEVICE])
+			continue;
+		result = weft_graph_tile(*p->graph, bytes, &graph);
+		if (result == -ERANGE)
+			continue;
+		if (!result && graph->operations > (request->quick ? MOST_OPERATIONS : MOST_MEASURED)) {
+			weft_graph_free(graph);
+			break;
+		}
+		if (!result && request->quick && graph->operations <= FEW_OPERATIONS) {
+			weft_graph_free(graph);
+			continue;
+		}
+		before = *least;
+		if (!result)
+			result = try_graph(p, graph, request, least);
+		if (result != -ENOSPC)
+			return result;
+		/* Once smaller tiles need no less, smaller ones still will not either. */
+		idle = least->least_device_bytes < before.least_device_bytes - before.least_device_bytes / 32 ||
+				       least->least_host_bytes < before.least_host_bytes
+			       ? 0
+			       : idle + 1;
+		if (!request->quick && idle == 2)
+			break;
+	}
+	return -ENOSPC;
+}
+
+/*
+ * Where the graph as it is does not fit, large activations are split into more
+ * and more parts, and then operations into smaller and smaller tiles.  How they
+ * are split does not depend on the budget, so that the least budget of a refusal
+ * works.
+ */
+static int plan_smaller(struct planning *p, struct weft_plan_request *request, struct weft_plan_refusal *least)
+{
+	int result = plan_split(p, request, least);
+
+	if (result == -ENOSPC) {
+		request->quick = true;
+		result = plan_tiles(p, request, least);
+		request->quick = false;
+	}
+	if (result == -ENOSPC)
+		result = plan_tiles(p, request, least);
+	if (result != -ENOSPC)
+		return result;
 	if (least->least_device_bytes)
 		return weft_fail(ENOSPC,
 				 "the device budget of %" PRIu64 " bytes is too small for this graph: at least %" PRIu64
@@ -119,7 +201,7 @@ int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 		request.budget.bytes[WEFT_TIER_DEVICE] = info.device_memory_bytes;
 	result = plan_graph(&p, *graph, &request, &least);
 	if (result == -ENOSPC && options->policy != WEFT_POLICY_KEEP)
-		result = plan_split(&p, &request, &least);
+		result = plan_smaller(&p, &request, &least);
 	/* Only where the budget is refused: storage that is full is another -ENOSPC. */
 	if (refusal && result == -ENOSPC)
 		*refusal = (struct weft_session_refusal){least.least_device_bytes, least.least_host_bytes};

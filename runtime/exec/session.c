@@ -32,7 +32,8 @@ static int place_values(struct weft_session *session)
 		void *zero = NULL;
 		int result;
 
-		if (value->base != v || (!weft_value_is_kept(graph, v) && value->kind != WEFT_VALUE_CONSTANT))
+		if (value->base != v || value->whole != WEFT_NO_ID ||
+		    (!weft_value_is_kept(graph, v) && value->kind != WEFT_VALUE_CONSTANT))
 			continue;
 		if (!value->data) {
 			zero = calloc(1, value->bytes);

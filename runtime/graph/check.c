@@ -53,10 +53,18 @@ static int check_value(const struct weft_graph *graph, weft_id id)
 	} else if (!within(&value->layout, value->offset, base->bytes)) {
 		return weft_fail(EINVAL, "value %s reaches outside its base %s", value->name, base->name);
 	}
-	if (value->kind == WEFT_VALUE_CONSTANT && value->base == id && !value->data)
+	if (value->kind == WEFT_VALUE_CONSTANT && value->base == id && !value->data && value->whole == WEFT_NO_ID)
 		return weft_fail(EINVAL, "constant %s has no contents", value->name);
 	if (value->gradient != WEFT_NO_ID && value->gradient >= graph->values)
 		return weft_fail(EINVAL, "value %s: its gradient %u does not exist", value->name, value->gradient);
+	if (value->grid && (value->base != id || value->pieces != weft_grid_pieces(value->grid) || !value->pieces ||
+			    value->piece >= graph->values || value->pieces > graph->values - value->piece))
+		return weft_fail(EINVAL, "value %s stands in pieces that are not there", value->name);
+	if (value->whole != WEFT_NO_ID &&
+	    (value->whole >= graph->values || !graph->value[value->whole].grid ||
+	     graph->value[value->whole].kind != value->kind || id < graph->value[value->whole].piece ||
+	     id - graph->value[value->whole].piece >= graph->value[value->whole].pieces))
+		return weft_fail(EINVAL, "value %s is a piece of nothing", value->name);
 	if (value->file_rank > WEFT_MAX_RANK)
 		return weft_fail(EINVAL, "value %s: rank %u in the file", value->name, value->file_rank);
 	return 0;
@@ -137,6 +145,9 @@ static int check_operation(const struct weft_graph *graph, const struct weft_ope
 			return weft_fail(EINVAL, "operation %s (%s): operand %u names no value", operation->name,
 					 slots->name, i);
 		value = &graph->value[id];
+		if (graph->value[value->base].grid)
+			return weft_fail(EINVAL, "operation %s (%s): %s stands in pieces", operation->name, slots->name,
+					 value->name);
 		if (operation->view[i] && (operation->view[i]->type != value->layout.type ||
 					   !within(operation->view[i], value->offset, graph->value[value->base].bytes)))
 			return weft_fail(EINVAL, "operation %s (%s): operand %u is shown beyond %s", operation->name,

@@ -42,6 +42,7 @@ void weft_graph_free(struct weft_graph *graph)
 	for (i = 0; i < graph->values; i++) {
 		free(graph->value[i].name);
 		free(graph->value[i].data);
+		free(graph->value[i].grid);
 	}
 	for (i = 0; i < graph->operations; i++) {
 		free(graph->operation[i].name);
@@ -90,6 +91,8 @@ static int append_value(struct weft_graph *graph, const char *name, struct weft_
 		return weft_fail(ENOMEM, "no memory for the name of value %s", name);
 	new->producer = WEFT_NO_ID;
 	new->gradient = WEFT_NO_ID;
+	new->piece = WEFT_NO_ID;
+	new->whole = WEFT_NO_ID;
 	*value = new;
 	return 0;
 }

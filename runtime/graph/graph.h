@@ -18,6 +18,9 @@
  *
  * A value is either a tensor of its own or a view: the same bytes as its base
  * value with other dims, strides and offset.  Only bases have storage.
+ *
+ * A base may stand in pieces that are values of their own (plan/tile.h): then it
+ * has no storage, and no operation touches it, only its pieces.
  */
 #ifndef WEFT_GRAPH_GRAPH_H
 #define WEFT_GRAPH_GRAPH_H
@@ -48,6 +51,18 @@ struct weft_layout {
 	int32_t strides[WEFT_MAX_RANK]; /* elements; an image tensor has stride 1 on C (NHWC) */
 };
 
+/**
+ * How a dense value is cut into pieces.  Its elements, in the order of memory, are
+ * an array of @axes dimensions, outermost first; pieces are its boxes of @block
+ * elements along each (fewer at the ends), each dense in the same order.  Pieces
+ * are counted row by row.
+ */
+struct weft_grid {
+	uint8_t axes;
+	uint32_t extent[WEFT_MAX_RANK];
+	uint32_t block[WEFT_MAX_RANK];
+};
+
 struct weft_value {
 	char *name; /* from the model, or made up; unique; owned */
 	enum weft_value_kind kind;
@@ -60,6 +75,10 @@ struct weft_value {
 	bool backward; /* made by autodiff */
 	bool output; /* the host reads it after the step (loss, logits) */
 	bool frozen; /* a weight that is not to be trained */
+	struct weft_grid *grid; /* base: it stands in pieces so; NULL: in one.  Owned. */
+	weft_id piece; /* with a grid: the first of its pieces, which have ids in a row */
+	uint32_t pieces;
+	weft_id whole; /* the value that this one is a piece of, or WEFT_NO_ID */
 	void *data; /* WEIGHT, STATE, CONSTANT: initial contents in the base's layout; owned */
 	/* How the weight stood in the model file, so that it can be written back. */
 	uint8_t file_rank;
@@ -142,6 +161,14 @@ uint64_t weft_layout_elements(const struct weft_layout *layout);
 
 /** Append a value with storage of its own (bytes follow from @layout).  @id receives its index. */
 int weft_graph_add_value(struct weft_graph *graph, const char *name, enum weft_value_kind kind, const struct weft_layout *layout, weft_id *id);
+/** Cut @value, a dense base that no operation touches, into pieces, which are appended as values named "NAME/1"... */
+int weft_graph_add_pieces(struct weft_graph *graph, weft_id value, const struct weft_grid *grid);
+/** Pieces of @grid, 0 if there are too many. */
+uint32_t weft_grid_pieces(const struct weft_grid *grid);
+/** First element and extents of piece @index along each axis. */
+void weft_grid_box(const struct weft_grid *grid, uint32_t index, uint32_t origin[], uint32_t extent[]);
+/** Move piece @index between its own memory and that of the whole value; elements of @size bytes. */
+void weft_grid_copy(const struct weft_grid *grid, uint32_t index, size_t size, void *whole, void *piece, bool gather);
 /** Append a view of @of (which may be a view itself) at @offset bytes. */
 int weft_graph_add_view(struct weft_graph *graph, const char *name, weft_id of, uint64_t offset, const struct weft_layout *layout, weft_id *id);
 /**

@@ -60,7 +60,7 @@ static weft_id base_of(const struct weft_graph *graph, weft_id value)
 
 static bool has_home(const struct weft_value *value)
 {
-	return value->kind != WEFT_VALUE_ACTIVATION;
+	return value->kind != WEFT_VALUE_ACTIVATION && !value->grid;
 }
 
 /* The symbol of what @operation computes, from those of its operands. */

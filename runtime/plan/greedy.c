@@ -21,6 +21,9 @@
 /* Budgets and peaks are counted in whole pages, as devices allocate them. */
 #define GRANULE WEFT_PLAN_IO_ALIGN
 #define MOST_CANDIDATES 96
+/* Operations of graphs for which fewer tactics are tried. */
+#define LARGE 800
+#define HUGE 1500
 #define MOST_REALIZED 3 /* candidates that are worked out in full */
 
 enum paging { PAGING_BOTH, PAGING_PAGE, PAGING_RECOMPUTE, PAGINGS };
@@ -238,8 +241,16 @@ static unsigned int list_tactics(const struct planning *p, bool extreme, struct 
 	static const double shares[] = {0.9, 0.5, 0};
 	enum weft_policy policy = p->request->policy;
 	bool storage = p->budget[WEFT_TIER_STORAGE] > 0 && p->budget[WEFT_TIER_HOST] != UINT64_MAX;
-	bool large = p->request->graph->operations > 1500;
+	bool large = p->request->graph->operations > LARGE;
 	unsigned int count = 0;
+
+	/* Where operations are tiles, little can stay. */
+	if (p->request->graph->operations > HUGE && policy == WEFT_POLICY_AUTO) {
+		list[count++] = (struct tactic){1, 0.9, PAGING_PAGE, WEFT_ORDER_EAGER};
+		if (storage)
+			list[count++] = (struct tactic){1, 0, PAGING_PAGE, WEFT_ORDER_EAGER};
+		return count;
+	}
 
 	for (unsigned int a = 0; a < 5; a++) {
 		if (policy == WEFT_POLICY_KEEP ? a != 0 : extreme ? a != 4 : large && a % 2)
@@ -283,6 +294,8 @@ static int probe(struct planning *p, const struct tactic *tactic, uint64_t devic
 static int squeeze(struct planning *p, const struct tactic *tactic, uint64_t most, struct candidate *best,
 		   uint64_t *least)
 {
+	const bool large = p->request->graph->operations > LARGE;
+	const uint64_t tolerance = GRANULE / 4;
 	uint64_t low = 0, high = most, peak;
 	int result;
 
@@ -295,7 +308,7 @@ static int squeeze(struct planning *p, const struct tactic *tactic, uint64_t mos
 		}
 		/* Below the smallest room that works there may be smaller ones that work by luck; they do not matter.
 		 */
-		for (peak = 0; !result && !peak && high - low > GRANULE / 4;) {
+		for (peak = 0; !result && !peak && high - low > tolerance + (large ? high / 64 : 0);) {
 			uint64_t middle = low + (high - low) / 2;
 
 			result = probe(p, tactic, middle, &peak);
@@ -306,7 +319,7 @@ static int squeeze(struct planning *p, const struct tactic *tactic, uint64_t mos
 		}
 	}
 	/* A little more room than the least can pack better. */
-	for (unsigned int i = 1; !result && i <= 8 && *least != UINT64_MAX; i++) {
+	for (unsigned int i = 1; !result && i <= (large ? 2 : 8) && *least != UINT64_MAX; i++) {
 		uint64_t room = high + high / 64 * i;
 
 		if (room >= *least)
@@ -340,7 +353,7 @@ static int realize(struct planning *p, const struct candidate *candidate, struct
 	static const double aheads[] = {0, 1.5, 4, 12};
 	struct weft_plan *best = NULL;
 
-	for (unsigned int i = 0; i < 4; i++) {
+	for (unsigned int i = 0; i<4; i += p->request->graph->operations> LARGE ? 2 : 1) {
 		uint64_t room[WEFT_TIERS];
 		struct weft_draft *draft = NULL;
 		struct weft_plan *plan = NULL;
@@ -464,9 +477,13 @@ static int solve(struct planning *p, struct weft_plan **out)
 		weft_plan_free(plan);
 	}
 	qsort(candidate, found, sizeof(*candidate), by_objective);
-	result = realize_best(p, candidate, found < MOST_REALIZED ? found : MOST_REALIZED, &best, &made);
-	if (!result && best && best->paged_bytes[WEFT_TIER_STORAGE])
-		result = try_less_host(p, candidate, found < MOST_REALIZED ? found : MOST_REALIZED, &best);
+	if (found > MOST_REALIZED)
+		found = MOST_REALIZED;
+	if (found > 1 && p->request->graph->operations > LARGE)
+		found = 1;
+	result = realize_best(p, candidate, found, &best, &made);
+	if (!result && best && best->paged_bytes[WEFT_TIER_STORAGE] && p->request->graph->operations <= LARGE)
+		result = try_less_host(p, candidate, found, &best);
 	if (result || (best && !within(p, best))) {
 		weft_plan_free(best);
 		best = NULL;
@@ -571,6 +588,8 @@ static int plan_within(struct planning *p, uint64_t most, struct weft_plan **pla
 	uint64_t least;
 	int result;
 
+	if (p->request->quick)
+		return solve(p, plan);
 	result = find_least(p, most, &best, &least);
 	if (result)
 		return result;

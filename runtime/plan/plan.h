@@ -113,12 +113,12 @@ struct weft_plan_request {
 	const struct weft_costs *costs;
 	double seconds; /* most time to spend planning; 0: the planner's default */
 	uint64_t seed;
+	bool quick; /* do not look for the least budgets: a refusal says nothing */
 };
 
 struct weft_plan_refusal {
-	uint64_t least_device_bytes; /* the smallest device budget that works with the other budgets as given; 0: none
-					does */
-	uint64_t least_host_bytes;   /* likewise for the host tier, device as given; 0: none does */
+	uint64_t least_device_bytes; /* a device budget that works with the other budgets as given, the smallest found; 0: none does */
+	uint64_t least_host_bytes; /* likewise for the host tier, device as given; 0: none does */
 };
 
 struct weft_planner {

@@ -48,7 +48,7 @@ static int collect_bases(struct weft_problem *problem)
 		const struct weft_value *value = &graph->value[v];
 		struct weft_base *base;
 
-		if (value->base != v)
+		if (value->base != v || value->grid)
 			continue;
 		problem->base_of[v] = problem->bases;
 		base = &problem->base[problem->bases++];
@@ -65,6 +65,10 @@ static int collect_bases(struct weft_problem *problem)
 	for (uint32_t v = 0; v < graph->values; v++) {
 		const struct weft_value *value = &graph->value[v];
 
+		if (graph->value[value->base].grid) {
+			problem->base_of[v] = WEFT_NONE;
+			continue;
+		}
 		problem->base_of[v] = problem->base_of[value->base];
 		problem->base[problem->base_of[v]].output |= value->output;
 	}

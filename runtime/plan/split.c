@@ -212,10 +212,8 @@ static char *part_name(const struct splitter *s, const char *whole, uint32_t p)
 	return asprintf(&name, "%s/%u-%u", whole, p, s->parts) < 0 ? NULL : name;
 }
 
-static int copy_values(struct splitter *s)
+int weft_graph_copy_values(const struct weft_graph *from, struct weft_graph *to)
 {
-	const struct weft_graph *from = s->from;
-
 	for (weft_id v = 0; v < from->values; v++) {
 		const struct weft_value *old = &from->value[v];
 		struct weft_value *new;
@@ -223,12 +221,12 @@ static int copy_values(struct splitter *s)
 		int result;
 
 		if (old->base == v)
-			result = weft_graph_add_value(s->to, old->name, old->kind, &old->layout, &id);
+			result = weft_graph_add_value(to, old->name, old->kind, &old->layout, &id);
 		else
-			result = weft_graph_add_view(s->to, old->name, old->base, old->offset, &old->layout, &id);
+			result = weft_graph_add_view(to, old->name, old->base, old->offset, &old->layout, &id);
 		if (result)
 			return result;
-		new = &s->to->value[id];
+		new = &to->value[id];
 		new->gradient = old->gradient;
 		new->backward = old->backward;
 		new->output = old->output;
@@ -237,6 +235,16 @@ static int copy_values(struct splitter *s)
 		memcpy(new->file_dims, old->file_dims, sizeof(new->file_dims));
 		memcpy(new->file_order, old->file_order, sizeof(new->file_order));
 	}
+	return 0;
+}
+
+static int copy_values(struct splitter *s)
+{
+	const struct weft_graph *from = s->from;
+	int result = weft_graph_copy_values(from, s->to);
+
+	if (result)
+		return result;
 	for (weft_id v = 0; v < from->values; v++) {
 		struct weft_layout layout = from->value[v].layout;
 
@@ -246,7 +254,6 @@ static int copy_values(struct splitter *s)
 		for (uint32_t p = 0; p < s->parts; p++) {
 			char *name = part_name(s, from->value[v].name, p);
 			weft_id id;
-			int result;
 
 			if (!name)
 				return weft_fail(ENOMEM, "no memory to split a graph");
@@ -453,11 +460,8 @@ static int copy_operations(struct splitter *s)
 	return 0;
 }
 
-static int copy_roles(struct splitter *s)
+int weft_graph_copy_roles(const struct weft_graph *from, struct weft_graph *to)
 {
-	const struct weft_graph *from = s->from;
-	struct weft_graph *to = s->to;
-
 	to->input = malloc((from->inputs + 1) * sizeof(*to->input));
 	to->model_output = malloc((from->model_outputs + 1) * sizeof(*to->model_output));
 	if (!to->input || !to->model_output)
@@ -504,7 +508,7 @@ int weft_graph_split(const struct weft_graph *graph, uint32_t parts, uint64_t by
 	if (!result)
 		result = copy_operations(&s);
 	if (!result)
-		result = copy_roles(&s);
+		result = weft_graph_copy_roles(graph, s.to);
 	free(s.splits);
 	free(s.part);
 	free(s.unfinished);

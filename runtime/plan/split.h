@@ -17,6 +17,10 @@
  * -ERANGE: nothing can be split so.
  */
 int weft_graph_split(const struct weft_graph *graph, uint32_t parts, uint64_t bytes, struct weft_graph **split);
+/** All values of @from, with the same ids but without their data, in the empty graph @to. */
+int weft_graph_copy_values(const struct weft_graph *from, struct weft_graph *to);
+/** Which values are inputs, outputs, label, loss and so on. */
+int weft_graph_copy_roles(const struct weft_graph *from, struct weft_graph *to);
 /** Move the initial contents of values from @from to @to, made from it. */
 void weft_graph_take_data(struct weft_graph *to, struct weft_graph *from);
 
