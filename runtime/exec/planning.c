@@ -20,7 +20,7 @@ struct planning {
 #define MOST_PARTS 8
 /* Working sets of tiles that are tried. */
 #define FIRST_TILE (256ull << 20)
-#define LAST_TILE (32ull << 10)
+#define LAST_TILE (128ull << 10)
 /* More than so many cannot be planned in reasonable time. */
 #define MOST_OPERATIONS 60000
 /* Graphs of so many are planned with their least budget at once. */
@@ -100,42 +100,121 @@ static int plan_split(struct planning *p, struct weft_plan_request *request, str
 	return -ENOSPC;
 }
 
-/* Operations in tiles of less and less device memory. */
-static int plan_tiles(struct planning *p, struct weft_plan_request *request, struct weft_plan_refusal *least)
-{
-	unsigned int idle = 0;
+/* Levels of tiling: smaller and smaller working sets. */
+struct levels {
+	uint64_t bytes;
+	uint64_t before; /* working set of the level before, 0 at first */
+};
 
-	for (uint64_t bytes = FIRST_TILE; bytes >= LAST_TILE; bytes /= 2) {
-		struct weft_plan_refusal before;
-		struct weft_graph *graph;
+/*
+ * The graph of the next level, of @most operations or fewer; NULL after the last:
+ * where tiles cannot become much smaller any more, or would be too many.
+ */
+static int next_level(const struct planning *p, struct levels *levels, uint32_t most, struct weft_graph **graph,
+		      uint64_t *working_set)
+{
+	*graph = NULL;
+	*working_set = 0;
+	while (levels->bytes >= LAST_TILE) {
+		uint64_t bytes = levels->bytes;
 		int result;
 
-		if (request->quick && bytes > request->budget.bytes[WEFT_TIER_DEVICE])
-			continue;
-		result = weft_graph_tile(*p->graph, bytes, &graph);
+		levels->bytes /= 2;
+		result = weft_graph_tile(*p->graph, bytes, graph);
 		if (result == -ERANGE)
 			continue;
-		if (!result && graph->operations > (request->quick ? MOST_OPERATIONS : MOST_MEASURED)) {
-			weft_graph_free(graph);
+		if (result)
+			return result;
+		*working_set = weft_graph_working_set(*graph);
+		if ((*graph)->operations <= most &&
+		    (!levels->before || *working_set <= levels->before - levels->before / 8)) {
+			levels->before = *working_set;
+			return 0;
+		}
+		weft_graph_free(*graph);
+		*graph = NULL;
+		levels->bytes = 0;
+	}
+	return 0;
+}
+
+/* Tiles of graphs small enough to be measured: each says its least budget. */
+static int plan_measured(struct planning *p, struct weft_plan_request *request, struct weft_plan_refusal *least)
+{
+	struct levels levels = {FIRST_TILE, 0};
+	unsigned int idle = 0;
+
+	/* Once smaller tiles need no less, smaller ones still will not either. */
+	while (idle < 2) {
+		struct weft_plan_refusal before = *least;
+		struct weft_graph *graph;
+		uint64_t working_set;
+		int result = next_level(p, &levels, MOST_MEASURED, &graph, &working_set);
+
+		if (!result && !graph)
 			break;
-		}
-		if (!result && request->quick && graph->operations <= FEW_OPERATIONS) {
-			weft_graph_free(graph);
-			continue;
-		}
-		before = *least;
 		if (!result)
 			result = try_graph(p, graph, request, least);
 		if (result != -ENOSPC)
 			return result;
-		/* Once smaller tiles need no less, smaller ones still will not either. */
 		idle = least->least_device_bytes < before.least_device_bytes - before.least_device_bytes / 32 ||
 				       least->least_host_bytes < before.least_host_bytes
 			       ? 0
 			       : idle + 1;
-		if (!request->quick && idle == 2)
-			break;
 	}
+	return -ENOSPC;
+}
+
+/*
+ * Tiles of graphs too large to be measured, with a device budget of @budget.  @take:
+ * the session's graph is replaced.  0: there is a plan; -ENOSPC: none was found.
+ */
+static int plan_unmeasured(struct planning *p, struct weft_plan_request request, uint64_t budget, bool take)
+{
+	struct levels levels = {FIRST_TILE, 0};
+	struct weft_plan_refusal refusal = {0, 0};
+
+	request.quick = true;
+	request.budget.bytes[WEFT_TIER_DEVICE] = budget;
+	for (;;) {
+		struct weft_graph *graph;
+		uint64_t working_set;
+		int result = next_level(p, &levels, MOST_OPERATIONS, &graph, &working_set);
+
+		if (result || !graph)
+			return result ? result : -ENOSPC;
+		result = -ENOSPC;
+		if (graph->operations > FEW_OPERATIONS && working_set <= budget)
+			result = plan_graph(p, graph, &request, &refusal);
+		if (!result && take)
+			return take_graph(p, graph);
+		weft_graph_free(graph);
+		if (result != -ENOSPC)
+			return result;
+	}
+}
+
+/* Budgets below what was measured may work too: the least is one below which none was found. */
+static int refine_least(struct planning *p, const struct weft_plan_request *request, struct weft_plan_refusal *least)
+{
+	uint64_t low = 0, high = least->least_device_bytes;
+
+	while (high - low > WEFT_PLAN_IO_ALIGN) {
+		uint64_t middle = (low + (high - low) / 2) / WEFT_PLAN_IO_ALIGN * WEFT_PLAN_IO_ALIGN;
+		int result = -ENOSPC;
+
+		if (middle > request->budget.bytes[WEFT_TIER_DEVICE])
+			result = plan_unmeasured(p, *request, middle, false);
+		if (result && result != -ENOSPC)
+			return result;
+		weft_plan_free(*p->plan);
+		*p->plan = NULL;
+		if (result)
+			low = middle;
+		else
+			high = middle;
+	}
+	least->least_device_bytes = high;
 	return -ENOSPC;
 }
 
@@ -147,15 +226,16 @@ static int plan_tiles(struct planning *p, struct weft_plan_request *request, str
  */
 static int plan_smaller(struct planning *p, struct weft_plan_request *request, struct weft_plan_refusal *least)
 {
+	/* Where activations may not leave the device, pieces of them do not help. */
+	const bool tiles = request->policy != WEFT_POLICY_RECOMPUTE;
 	int result = plan_split(p, request, least);
 
-	if (result == -ENOSPC) {
-		request->quick = true;
-		result = plan_tiles(p, request, least);
-		request->quick = false;
-	}
-	if (result == -ENOSPC)
-		result = plan_tiles(p, request, least);
+	if (result == -ENOSPC && tiles)
+		result = plan_unmeasured(p, *request, request->budget.bytes[WEFT_TIER_DEVICE], true);
+	if (result == -ENOSPC && tiles)
+		result = plan_measured(p, request, least);
+	if (result == -ENOSPC && tiles && least->least_device_bytes)
+		result = refine_least(p, request, least);
 	if (result != -ENOSPC)
 		return result;
 	if (least->least_device_bytes)

@@ -77,7 +77,8 @@ int weft_snapshot_take(struct weft_snapshot *snapshot, const struct weft_model *
 	for (weft_id id = 0; id < graph->values && !result; id++) {
 		const struct weft_value *value = &graph->value[id];
 
-		if (value->base == id && (value->kind == WEFT_VALUE_WEIGHT || value->kind == WEFT_VALUE_STATE))
+		if (value->base == id && value->whole == WEFT_NO_ID &&
+		    (value->kind == WEFT_VALUE_WEIGHT || value->kind == WEFT_VALUE_STATE))
 			result = copy_value(snapshot, value, session);
 	}
 	weft_graph_free(graph);
