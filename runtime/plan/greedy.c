@@ -246,9 +246,9 @@ static unsigned int list_tactics(const struct planning *p, bool extreme, struct 
 
 	/* Where operations are tiles, little can stay. */
 	if (p->request->graph->operations > HUGE && policy == WEFT_POLICY_AUTO) {
-		list[count++] = (struct tactic){1, 0.9, PAGING_PAGE, WEFT_ORDER_EAGER};
+		list[count++] = (struct tactic){1, 0.9, PAGING_PAGE, WEFT_ORDER_EAGER, true};
 		if (storage)
-			list[count++] = (struct tactic){1, 0, PAGING_PAGE, WEFT_ORDER_EAGER};
+			list[count++] = (struct tactic){1, 0, PAGING_PAGE, WEFT_ORDER_EAGER, true};
 		return count;
 	}
 

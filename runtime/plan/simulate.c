@@ -454,9 +454,12 @@ static int bring(struct simulation *s, uint32_t b)
 		return 0;
 	if (state->pending)
 		return recompute(s, b);
+	/* A value that was let go although a chain of recomputation needs it again: this tactic does not work out. */
 	if (state->host == WEFT_NONE && state->storage == WEFT_NONE)
-		return weft_fail(EINVAL, "value '%s' is read before anything writes it",
-				 s->problem->graph->value[s->problem->base[b].value].name);
+		return s->problem->base[b].writers
+			       ? -ENOSPC
+			       : weft_fail(EINVAL, "value '%s' is read before anything writes it",
+					   s->problem->graph->value[s->problem->base[b].value].name);
 	if (state->host == WEFT_NONE) {
 		result = sim_make_host_room(s, sim_tier_bytes(s, b, WEFT_TIER_HOST));
 		if (!result)

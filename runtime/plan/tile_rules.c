@@ -120,10 +120,12 @@ static bool set_rows(struct tile_rule *rule, uint32_t kernel, uint32_t stride, u
 	return (int64_t)pad <= rule->row_reach && (int64_t)(windows - 1) * stride - pad < rows;
 }
 
-/* Tiles of two rows and columns: 3 x 3 kernels of stride 1 may be computed so, from the first row on. */
-static uint32_t row_grain(const struct tile_rule *rule, const union weft_params *params)
+/* Convolutions that may be defined in Winograd's form, by tiles of two rows: parts must be of it just when the whole
+ * is. */
+static bool may_be_winograd(const struct tile_rule *rule, const union weft_params *params, unsigned int kernel)
 {
-	return rule->row_reach == 2 && params->conv.stride[0] == 1 && params->conv.dilation[0] == 1 ? 2 : 1;
+	return dim_of(rule, kernel, 0) == 3 && dim_of(rule, kernel, 1) == 3 && params->conv.stride[0] == 1 &&
+	       params->conv.stride[1] == 1 && params->conv.dilation[0] == 1 && params->conv.dilation[1] == 1;
 }
 
 /* CONV_FWD and CONV_BWD_DATA: @in -> @out through W in slot 1, of which dimension @w runs along the channels of @out.
@@ -142,8 +144,15 @@ static void cut_conv(struct tile_rule *rule, const struct weft_operation *operat
 	if (groups > 1) {
 		uint32_t channels = dim_of(rule, 1, 2), filters = dim_of(rule, 1, 3) / groups;
 		uint32_t grain = channels < LANE ? (LANE + channels - 1) / channels : 1;
-		unsigned int axis = rule->group_axis = add_axis(rule, groups, grain, false);
+		unsigned int axis;
 
+		/* A single group could be of Winograd's form. */
+		if (may_be_winograd(rule, params, 1)) {
+			if (groups % 2)
+				return;
+			grain = (grain + 1) / 2 * 2;
+		}
+		axis = rule->group_axis = add_axis(rule, groups, grain, false);
 		tie_to(rule, x, 3, axis, TILE_SAME, channels);
 		tie_to(rule, y, 3, axis, TILE_SAME, filters);
 		tie_to(rule, 1, 3, axis, TILE_SAME, filters);
@@ -163,27 +172,41 @@ static void cut_conv(struct tile_rule *rule, const struct weft_operation *operat
 	}
 	if (rows) {
 		unsigned int axis = rule->row_axis =
-			add_axis(rule, dim_of(rule, out, 1), row_grain(rule, params), false);
+			add_axis(rule, dim_of(rule, out, 1), may_be_winograd(rule, params, 1) ? 2 : 1, false);
 
 		tie(rule, out, 1, axis);
 		tie_to(rule, in, 1, axis, data ? TILE_COVER : TILE_WINDOW, 1);
 	}
 }
 
+/* Rows between which the sums of a weight gradient are cut. */
+static uint32_t weight_rows(const struct tile_rule *rule, const union weft_params *params)
+{
+	uint32_t width = dim_of(rule, 1, 2), tiles = (width + 1) / 2;
+
+	if (may_be_winograd(rule, params, 2) && dim_of(rule, 0, 3) >= WEFT_WINOGRAD_LEAST_CHANNELS &&
+	    dim_of(rule, 1, 3) >= WEFT_WINOGRAD_LEAST_CHANNELS && width >= WEFT_WINOGRAD_WEIGHT_LEAST_WIDTH)
+		return tiles < WEFT_SUM_WINOGRAD_WEIGHT ? WEFT_SUM_WINOGRAD_WEIGHT / tiles * 2 : 2;
+	return width < WEFT_SUM_CONV_WEIGHT ? WEFT_SUM_CONV_WEIGHT / width : 1;
+}
+
 static void cut_conv_weight(struct tile_rule *rule, const struct weft_operation *operation)
 {
+	/* Few channels are computed in other ways. */
+	const uint32_t least = WEFT_WINOGRAD_LEAST_CHANNELS > WEFT_CONV_WEIGHT_PADDED ? WEFT_WINOGRAD_LEAST_CHANNELS
+										      : WEFT_CONV_WEIGHT_PADDED;
 	const union weft_params *params = &operation->params;
-	uint32_t groups = params->conv.groups, width = dim_of(rule, 1, 2);
 	unsigned int axis;
 
-	if (groups > 1)
+	if (params->conv.groups > 1)
 		return;
-	axis = add_axis(rule, dim_of(rule, 1, 3), LANE, false);
-	tie(rule, 1, 3, axis);
-	tie(rule, 2, 3, axis);
-	/* Few channels are computed in another way. */
-	if (dim_of(rule, 0, 3) % WEFT_CONV_WEIGHT_PADDED == 0) {
-		axis = add_axis(rule, dim_of(rule, 0, 3), WEFT_CONV_WEIGHT_PADDED, false);
+	if (dim_of(rule, 1, 3) % least == 0 || !may_be_winograd(rule, params, 2)) {
+		axis = add_axis(rule, dim_of(rule, 1, 3), least, false);
+		tie(rule, 1, 3, axis);
+		tie(rule, 2, 3, axis);
+	}
+	if (dim_of(rule, 0, 3) % least == 0) {
+		axis = add_axis(rule, dim_of(rule, 0, 3), least, false);
 		tie(rule, 0, 3, axis);
 		tie(rule, 2, 2, axis);
 	}
@@ -194,9 +217,7 @@ static void cut_conv_weight(struct tile_rule *rule, const struct weft_operation 
 	tie(rule, 1, 0, axis);
 	if (set_rows(rule, dim_of(rule, 2, 0), params->conv.stride[0], params->conv.dilation[0], params->conv.pad[0],
 		     dim_of(rule, 0, 1), dim_of(rule, 1, 1))) {
-		uint32_t grain = width < WEFT_SUM_CONV_WEIGHT ? WEFT_SUM_CONV_WEIGHT / width : 1;
-
-		axis = rule->row_axis = add_axis(rule, dim_of(rule, 1, 1), grain, true);
+		axis = rule->row_axis = add_axis(rule, dim_of(rule, 1, 1), weight_rows(rule, params), true);
 		tie(rule, 1, 1, axis);
 		tie_to(rule, 0, 1, axis, TILE_WINDOW, 1);
 		rule->one_sample = true;

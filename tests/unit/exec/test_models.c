@@ -155,7 +155,7 @@ static void same_weights(const struct network *network)
 			continue;
 		options.device_bytes = 4096;
 		assert_int_equal(train(network, &options, 1, hex, &usage, &refusal), -ENOSPC);
-		assert_true(refusal.least_device_bytes <= peak * network->percent_recomputing / 100);
+		assert_true(refusal.least_device_bytes <= peak * network->percent / 100);
 		options.device_bytes = refusal.least_device_bytes;
 		assert_int_equal(train(network, &options, 1, hex, &usage, &refusal), 0);
 		assert_string_equal(hex, expected);
