@@ -7,6 +7,12 @@
 
 /** Positions whose sums are held in registers together: a weight is loaded once for all of them. */
 #define STRIP 8
+/** Rows of a piece. */
+#define BAND 16
+/** Widest rows of taps that share their pixels. */
+#define MAX_WIDTH 5
+/** Floats of a cache line. */
+#define LINE 16
 /** Taps whose sums are held in registers together in the weight gradient. */
 #define MAX_TAPS 9
 /** Vectors of channels that a piece of the weight gradient covers. */
@@ -30,23 +36,24 @@ struct tap_list {
 	uint32_t count;
 	/** The total is in the output already; this block is the last. */
 	bool add, last;
+	/** There is a next row of positions; from a position's source to the row that it will be first to meet. */
+	bool fetch_any;
+	ptrdiff_t fetch;
+	/** The taps are whole rows of the kernel, whose pixels are neighbours: this wide (0: not so), and to the left.
+	 */
+	uint32_t width;
+	bool descending;
 	/** From a position's source, and from the first weight. */
 	ptrdiff_t source[WEFT_SUM_CONV], weight[WEFT_SUM_CONV];
 };
 
-/* @count positions along a row from @source and @out on, for one vector of channels. */
-VF_INLINE void run_strip(const struct tap_list *list, const float *source, float *out, uint32_t channel,
-			 uint32_t channels, const uint32_t count)
+/* Taps one by one: what each position meets is loaded for each tap. */
+VF_INLINE void sum_taps(const struct tap_list *list, const float *source, uint32_t channel, uint32_t channels,
+			vf sum[STRIP], const uint32_t count)
 {
-	const struct weft_correlation *c = list->c;
-	const struct weft_epilogue *e = &c->epilogue;
-	const float *weight = c->weight + channel;
-	ptrdiff_t step = c->source_stride[2] * (ptrdiff_t)c->axis[1].step;
-	vf sum[STRIP];
+	const float *weight = list->c->weight + channel;
+	ptrdiff_t step = list->c->source_stride[2] * (ptrdiff_t)list->c->axis[1].step;
 
-#pragma GCC unroll 8
-	for (uint32_t i = 0; i < count; i++)
-		sum[i] = vf_zero();
 	for (uint32_t t = 0; t < list->count; t++) {
 		const float *from = source + list->source[t];
 		vf w = load_channels(weight + list->weight[t], channels);
@@ -55,8 +62,81 @@ VF_INLINE void run_strip(const struct tap_list *list, const float *source, float
 		for (uint32_t i = 0; i < count; i++, from += step)
 			sum[i] = vf_fma(load_channels(from, channels), w, sum[i]);
 	}
+}
+
+/*
+ * Rows of @width taps on neighbouring pixels: each pixel is loaded once and
+ * serves all positions that it meets, which see their taps in order all the
+ * same.  Where taps go to the left, so do pixels and positions: sum[0] is that of the last.
+ */
+VF_INLINE void sum_rows(const struct tap_list *list, const float *source, uint32_t channel, uint32_t channels,
+			vf sum[STRIP], const uint32_t count, const uint32_t width)
+{
+	const float *weight = list->c->weight + channel;
+	ptrdiff_t step = list->descending ? -list->c->source_stride[2] : list->c->source_stride[2];
+
+	if (list->descending)
+		source -= (ptrdiff_t)(count - 1) * step;
+	for (uint32_t t = 0; t < list->count; t += width) {
+		const float *from = source + list->source[t];
+		vf w[MAX_WIDTH];
+
+#pragma GCC unroll 5
+		for (uint32_t k = 0; k < width; k++)
+			w[k] = load_channels(weight + list->weight[t + k], channels);
+#pragma GCC unroll 12
+		for (uint32_t j = 0; j < count + width - 1; j++, from += step) {
+			vf x = load_channels(from, channels);
+
+#pragma GCC unroll 5
+			for (uint32_t k = 0; k < width; k++)
+				if (j >= k && j - k < count)
+					sum[j - k] = vf_fma(x, w[k], sum[j - k]);
+		}
+	}
+}
+
+/* Reads and writes of the next row: too many streams for the hardware to follow. */
+VF_INLINE void fetch_next(const struct tap_list *list, const float *source, const float *out, const uint32_t count)
+{
+	const struct weft_correlation *c = list->c;
+	ptrdiff_t step = c->source_stride[2] * (ptrdiff_t)c->axis[1].step;
+
+	source += list->fetch;
+	out += c->output_stride[1];
 #pragma GCC unroll 8
-	for (uint32_t i = 0; i < count; i++, out += c->output_stride[2]) {
+	for (uint32_t i = 0; i < count; i++, source += step, out += c->output_stride[2]) {
+		__builtin_prefetch(source, 0, 2);
+		__builtin_prefetch(out, 1, 2);
+	}
+}
+
+/* @count positions along a row from @source and @out on, for one vector of channels. */
+VF_INLINE void run_strip(const struct tap_list *list, const float *source, float *out, uint32_t channel,
+			 uint32_t channels, const uint32_t count)
+{
+	const struct weft_correlation *c = list->c;
+	const struct weft_epilogue *e = &c->epilogue;
+	ptrdiff_t out_step = c->output_stride[2];
+	vf sum[STRIP];
+
+	if (list->fetch_any && channel % LINE == 0)
+		fetch_next(list, source, out, count);
+#pragma GCC unroll 8
+	for (uint32_t i = 0; i < count; i++)
+		sum[i] = vf_zero();
+	if (count > 1 && list->width == 3)
+		sum_rows(list, source, channel, channels, sum, count, 3);
+	else if (count > 1 && list->width == 5)
+		sum_rows(list, source, channel, channels, sum, count, 5);
+	else
+		sum_taps(list, source, channel, channels, sum, count);
+	if (count > 1 && list->width && list->descending) {
+		out += (ptrdiff_t)(count - 1) * out_step;
+		out_step = -out_step;
+	}
+#pragma GCC unroll 8
+	for (uint32_t i = 0; i < count; i++, out += out_step) {
 		vf total = list->add ? load_channels(out, channels) : vf_zero();
 
 		if (list->count)
@@ -118,6 +198,33 @@ static void list_taps(struct tap_list *list, const uint32_t low[2], const uint32
 	}
 }
 
+/* Whether the taps are whole rows of neighbouring pixels, and what the next row of positions will meet. */
+static void survey_taps(struct tap_list *list, uint32_t row)
+{
+	const struct weft_correlation *c = list->c;
+	ptrdiff_t pixel = c->source_stride[2], step;
+	uint32_t width = c->axis[1].kernel;
+
+	list->fetch_any = list->count && row + 1 < c->axis[0].grid;
+	list->width = 0;
+	list->descending = false;
+	list->fetch = 0;
+	if (!list->count)
+		return;
+	list->fetch = list->source[0] > list->source[list->count - 1] ? list->source[0] : list->source[list->count - 1];
+	list->fetch += (ptrdiff_t)c->axis[0].step * c->source_stride[1];
+	if ((width != 3 && width != 5) || list->count % width || c->axis[1].step != 1)
+		return;
+	step = list->source[1] - list->source[0];
+	list->descending = step == -pixel;
+	if (step != pixel && step != -pixel)
+		return;
+	for (uint32_t t = 0; t < list->count; t++)
+		if (t % width && list->source[t] - list->source[t - 1] != step)
+			return;
+	list->width = width;
+}
+
 /* Positions [begin, end) of one row, which share the taps within [low, high). */
 static void run_interval(const struct weft_correlation *c, uint32_t n, uint32_t row, uint32_t begin, uint32_t end,
 			 const uint32_t low[2], const uint32_t high[2])
@@ -125,14 +232,18 @@ static void run_interval(const struct weft_correlation *c, uint32_t n, uint32_t 
 	bool any = high[0] && high[1];
 	uint64_t width = c->axis[1].kernel, first = any ? (low[0] * width + low[1]) / WEFT_SUM_CONV : 0;
 	uint64_t last = any ? ((high[0] - 1) * width + high[1] - 1) / WEFT_SUM_CONV : 0;
-	struct tap_list list = {.c = c, .add = c->accumulate};
+	struct tap_list list;
 
+	/* The lists are long, and filled as far as they are used. */
+	list.c = c;
+	list.add = c->accumulate;
 	for (uint64_t block = first; block <= last; block++) {
 		const float *source = c->source + (ptrdiff_t)n * c->source_stride[0] +
 				      (ptrdiff_t)row * c->axis[0].step * c->source_stride[1];
 		float *out = c->output + (ptrdiff_t)n * c->output_stride[0] + (ptrdiff_t)row * c->output_stride[1];
 
 		list_taps(&list, low, any ? high : low, block);
+		survey_taps(&list, row);
 		list.last = block == last;
 		for (uint32_t at = begin; at < end;) {
 			uint32_t count = end - at >= STRIP ? STRIP : end - at >= STRIP / 2 ? STRIP / 2 : 1;
@@ -145,12 +256,10 @@ static void run_interval(const struct weft_correlation *c, uint32_t n, uint32_t 
 	}
 }
 
-static void run_row(void *argument, unsigned int index, unsigned int lane)
+static void run_row(const struct weft_correlation *c, uint32_t n, uint32_t row)
 {
-	const struct weft_correlation *c = argument;
-	uint32_t row = index % c->axis[0].grid, n = index / c->axis[0].grid, end, low[2], high[2];
+	uint32_t end, low[2], high[2];
 
-	(void)lane;
 	WEFT_KERNEL(weft_axis_same_taps)(&c->axis[0], row, row + 1, &low[0], &high[0]);
 	for (uint32_t begin = 0; begin < c->axis[1].grid; begin = end) {
 		end = WEFT_KERNEL(weft_axis_same_taps)(&c->axis[1], begin, c->axis[1].grid, &low[1], &high[1]);
@@ -158,10 +267,28 @@ static void run_row(void *argument, unsigned int index, unsigned int lane)
 	}
 }
 
+/* Neighbouring rows of a sample, which mostly meet the same rows of the source. */
+struct bands {
+	const struct weft_correlation *c;
+	uint32_t rows, count;
+};
+
+static void run_band(void *argument, unsigned int index, unsigned int lane)
+{
+	const struct bands *b = argument;
+	uint32_t first = index % b->count * b->rows, last = weft_min(b->c->axis[0].grid, first + b->rows);
+
+	(void)lane;
+	for (uint32_t row = first; row < last; row++)
+		run_row(b->c, index / b->count, row);
+}
+
 void WEFT_KERNEL(weft_correlate_depthwise)(const struct weft_correlation *correlation)
 {
-	weft_engine_parallel(correlation->unit, correlation->batch * correlation->axis[0].grid, run_row,
-			     (void *)correlation);
+	struct bands b = {.c = correlation, .rows = weft_min(correlation->axis[0].grid, BAND)};
+
+	b.count = divide_up(b.c->axis[0].grid, b.rows);
+	weft_engine_parallel(b.c->unit, b.c->batch * b.count, run_band, &b);
 }
 
 /* Some taps of the weight gradient of one vector of channels. */
