@@ -31,7 +31,7 @@ build: setup-build $(BUILD)/build.ninja
 	@mkdir -p $(BUILD)/bin
 	@ln -sf ../tools/weft/weft ../tools/models/weft-demo-model $(BUILD)/bin/
 
-setup-build setup-test setup-bench: setup-%:
+setup-build setup-test setup-bench setup-fuzz: setup-%:
 	@scripts/setup $*
 
 $(BUILD)/build.ninja: | setup-build
@@ -63,7 +63,7 @@ check-onnx: setup-test build
 check-torch: setup-build setup-test setup-bench build
 	@/usr/bin/python3 tests/conformance/torch_models.py $(BUILD)
 
-fuzz: build
+fuzz: setup-build setup-fuzz build
 	@scripts/fuzz $(BUILD) $(or $(TARGET),model) $(or $(SECONDS),60)
 
 bench: setup-build setup-test setup-bench build
@@ -84,6 +84,6 @@ install: build
 clean:
 	rm -rf $(BUILD) $(ASAN_BUILD)
 
-.PHONY: all build demo check check-asan check-onnx fuzz check-torch bench bench-torch install clean setup-build setup-test setup-bench
+.PHONY: all build demo check check-asan check-onnx fuzz check-torch bench bench-torch install clean setup-build setup-test setup-bench setup-fuzz
 
 include tools/vm/vm.mk

@@ -13,6 +13,7 @@
 #include "compile/passes.h"
 #include "graph/layout.h"
 #include "graph/prune.h"
+#include "import/operators.h"
 #include "optim/lora.h"
 #include "optim/select.h"
 #include "optim/update.h"
@@ -331,16 +332,16 @@ int weft_lower_operator(struct weft_lower *lower)
 	return unknown_operator(lower);
 }
 
-static int lower_nodes(struct weft_lower *lower)
+static int lower_nodes(struct weft_lower *lower, Onnx__NodeProto *const node[], size_t count)
 {
 	char made_up[32];
 	size_t i;
 	int r;
 
-	for (i = 0; i < lower->nodes.count; i++) {
-		if (!lower->nodes.node[i])
+	for (i = 0; i < count; i++) {
+		if (!node[i])
 			continue;
-		lower->node = lower->nodes.node[i];
+		lower->node = node[i];
 		lower->node_name = lower->node->name;
 		if (!lower->node_name || !lower->node_name[0]) {
 			snprintf(made_up, sizeof(made_up), "node%zu", i);
@@ -351,6 +352,65 @@ static int lower_nodes(struct weft_lower *lower)
 			return r;
 	}
 	return 0;
+}
+
+/* Output @index of @node is value @name of its branch. */
+static int branch_output(struct weft_lower *lower, const Onnx__NodeProto *node, unsigned int index, char *name)
+{
+	Onnx__NodeProto reader = ONNX__NODE_PROTO__INIT;
+	const struct weft_host_tensor *known;
+	struct weft_host_tensor *copy = NULL;
+	struct weft_symbol *symbol;
+	int r;
+
+	reader.op_type = node->op_type;
+	reader.input = &name;
+	reader.n_input = 1;
+	lower->node = &reader;
+	symbol = weft_input_symbol(lower, 0);
+	known = symbol && symbol->value == WEFT_NO_ID ? weft_input_maybe(lower, 0) : NULL;
+	lower->node = node;
+	if (symbol && symbol->value != WEFT_NO_ID)
+		return weft_output_is(lower, index, symbol->value);
+	if (!known)
+		return weft_node_fail(lower, EINVAL, "its branch does not make %s", name);
+	r = weft_host_tensor_new(known->type, known->rank, known->dims, &copy);
+	if (r)
+		return weft_fail_in(r, "%s", weft_node_where(lower));
+	memcpy(copy->data, known->data, known->elements * weft_type_size(known->type));
+	return weft_output_known(lower, index, copy);
+}
+
+/* If: the condition follows from constants and shapes, and so only one branch is there. */
+int weft_lower_if(struct weft_lower *lower)
+{
+	const struct weft_host_tensor *condition = weft_input_known(lower, 0);
+	const Onnx__NodeProto *node = lower->node;
+	const char *node_name = lower->node_name;
+	const Onnx__AttributeProto *branch;
+	struct weft_symbol *symbol;
+	size_t i;
+	int r = 0;
+
+	if (!condition || condition->elements != 1)
+		return condition ? weft_node_fail(lower, EINVAL, "the condition is no single value") : -EOPNOTSUPP;
+	branch = weft_attribute(lower, weft_host_integer(condition, 0) ? "then_branch" : "else_branch");
+	if (!branch || !branch->g || branch->g->n_input || branch->g->n_output != node->n_output)
+		return weft_node_fail(lower, EINVAL, "the branch is missing, has inputs, or other outputs than it");
+	for (i = 0; i < branch->g->n_initializer && !r; i++) {
+		r = add_symbol(lower, branch->g->initializer[i]->name, &symbol);
+		if (!r && (symbol->initializer || symbol->known || symbol->value != WEFT_NO_ID))
+			r = weft_node_fail(lower, EINVAL, "%s is made a second time", symbol->name);
+		if (!r)
+			symbol->initializer = branch->g->initializer[i];
+	}
+	if (!r)
+		r = lower_nodes(lower, branch->g->node, branch->g->n_node);
+	lower->node = node;
+	lower->node_name = node_name;
+	for (i = 0; i < node->n_output && !r; i++)
+		r = branch_output(lower, node, (unsigned int)i, branch->g->output[i]->name);
+	return r;
 }
 
 /* A model output is a base of its own, so that the host can read it as it is. */
@@ -483,7 +543,7 @@ int weft_model_graph(const struct weft_model *model, const struct weft_graph_opt
 	if (!r)
 		r = add_inputs(&lower);
 	if (!r)
-		r = lower_nodes(&lower);
+		r = lower_nodes(&lower, lower.nodes.node, lower.nodes.count);
 	if (!r)
 		r = add_outputs(&lower);
 	if (!r)

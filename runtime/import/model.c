@@ -11,19 +11,30 @@
 
 #include "weft/error.h"
 
-static int check_strings(const Onnx__GraphProto *graph, const char *file)
+/* Branches within branches. */
+#define MOST_DEPTH 8
+
+static int check_strings(const Onnx__GraphProto *graph, const char *file, unsigned int depth)
 {
 	size_t i, j;
+	int r;
+
+	if (depth > MOST_DEPTH)
+		return weft_fail(EOPNOTSUPP, "%s: graphs within graphs are deeper than %d", file, MOST_DEPTH);
 
 	for (i = 0; i < graph->n_node; i++) {
 		const Onnx__NodeProto *node = graph->node[i];
 
 		if (!node->op_type || !node->op_type[0])
 			return weft_fail(EINVAL, "%s: node %zu has no operator", file, i);
-		for (j = 0; j < node->n_attribute; j++)
+		for (j = 0; j < node->n_attribute; j++) {
 			if (!node->attribute[j]->name)
 				return weft_fail(EINVAL, "%s: node %zu (%s): attribute %zu has no name", file, i,
 						 node->op_type, j);
+			r = node->attribute[j]->g ? check_strings(node->attribute[j]->g, file, depth + 1) : 0;
+			if (r)
+				return r;
+		}
 	}
 	for (i = 0; i < graph->n_initializer; i++)
 		if (!graph->initializer[i]->name || !graph->initializer[i]->name[0])
@@ -37,6 +48,81 @@ static int check_strings(const Onnx__GraphProto *graph, const char *file)
 	if (graph->n_sparse_initializer)
 		return weft_fail(EOPNOTSUPP, "%s: sparse initializers are not supported", file);
 	return 0;
+}
+
+/* Names that a branch makes or reads, as inputs of the node that it belongs to. */
+struct names {
+	Onnx__NodeProto *node;
+	size_t room;
+};
+
+static int add_name(struct names *names, const char *name)
+{
+	Onnx__NodeProto *node = names->node;
+
+	if (!name[0])
+		return 0;
+	if (node->n_input == names->room) {
+		size_t room = 2 * names->room + 16;
+		char **larger = realloc(node->input, room * sizeof(*larger));
+
+		if (!larger)
+			return weft_fail(ENOMEM, "no memory for the names of a branch");
+		node->input = larger;
+		names->room = room;
+	}
+	node->input[node->n_input] = strdup(name);
+	if (!node->input[node->n_input])
+		return weft_fail(ENOMEM, "no memory for the names of a branch");
+	node->n_input++;
+	return 0;
+}
+
+static int add_branch(struct names *names, const Onnx__GraphProto *graph)
+{
+	size_t i, j;
+	int r = 0;
+
+	for (i = 0; i < graph->n_initializer && !r; i++)
+		r = add_name(names, graph->initializer[i]->name);
+	for (i = 0; i < graph->n_output && !r; i++)
+		r = add_name(names, graph->output[i]->name);
+	for (i = 0; i < graph->n_node && !r; i++) {
+		const Onnx__NodeProto *node = graph->node[i];
+
+		for (j = 0; j < node->n_input && !r; j++)
+			r = add_name(names, node->input[j]);
+		for (j = 0; j < node->n_output && !r; j++)
+			r = add_name(names, node->output[j]);
+		for (j = 0; j < node->n_attribute && !r; j++)
+			if (node->attribute[j]->g)
+				r = add_branch(names, node->attribute[j]->g);
+	}
+	return r;
+}
+
+/*
+ * An If reads what its branches read: behind its condition their names become its
+ * inputs, so that whoever counts readers counts them, too.
+ */
+static int read_branches(const Onnx__GraphProto *graph, const char *file)
+{
+	size_t i, j;
+	int r = 0;
+
+	for (i = 0; i < graph->n_node && !r; i++) {
+		struct names names = {graph->node[i], graph->node[i]->n_input};
+
+		if (strcmp(names.node->op_type, "If"))
+			continue;
+		if (names.node->n_input != 1)
+			return weft_fail(EINVAL, "%s: node %zu (If) has %zu inputs, not one", file, i,
+					 names.node->n_input);
+		for (j = 0; j < names.node->n_attribute && !r; j++)
+			if (names.node->attribute[j]->g)
+				r = add_branch(&names, names.node->attribute[j]->g);
+	}
+	return r;
 }
 
 static int find_opset(struct weft_model *model)
@@ -76,7 +162,9 @@ int weft_model_load_memory(const void *bytes, size_t size, const char *name, str
 		r = weft_fail(EINVAL, "%s: the ONNX model holds no graph", name);
 		goto fail;
 	}
-	r = check_strings(model->proto->graph, name);
+	r = check_strings(model->proto->graph, name, 0);
+	if (!r)
+		r = read_branches(model->proto->graph, name);
 	if (!r)
 		r = find_opset(model);
 	if (r)

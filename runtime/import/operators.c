@@ -63,6 +63,7 @@ const struct weft_operator weft_operators[] = {
 	{"HardSwish", 7, LAST, weft_lower_unary_operator},
 	{"Hardmax", 1, LAST, weft_lower_hardmax},
 	{"Identity", 1, LAST, weft_lower_identity},
+	{"If", 1, LAST, weft_lower_if},
 	{"InstanceNormalization", 6, LAST, weft_lower_instance_norm},
 	{"IsInf", 10, LAST, weft_lower_is_inf},
 	{"IsNaN", 7, LAST, weft_lower_unary_operator},

@@ -83,6 +83,7 @@ int weft_lower_conv_integer(struct weft_lower *lower);
 int weft_lower_qlinear_matmul(struct weft_lower *lower);
 int weft_lower_qlinear_conv(struct weft_lower *lower);
 
+int weft_lower_if(struct weft_lower *lower);
 int weft_lower_trilu(struct weft_lower *lower);
 int weft_lower_one_hot(struct weft_lower *lower);
 int weft_lower_hardmax(struct weft_lower *lower);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "import/model.h"
 #include "import/output.h"
@@ -90,22 +91,48 @@ static int lend_weights(const struct weft_model *model, weft_read_value read, vo
 	return 0;
 }
 
+/*
+ * Behind the condition of an If stand the names of its branches, for those who
+ * count readers; in a file they have no place.  Exchanges its number of inputs
+ * with the one in @kept.
+ */
+static void swap_branch_names(const Onnx__GraphProto *graph, size_t kept[])
+{
+	size_t i, inputs;
+
+	for (i = 0; i < graph->n_node; i++) {
+		if (strcmp(graph->node[i]->op_type, "If"))
+			continue;
+		inputs = graph->node[i]->n_input;
+		graph->node[i]->n_input = kept[i];
+		kept[i] = inputs;
+	}
+}
+
 int weft_model_save_onnx(const struct weft_model *model, const char *path, weft_read_value read, void *user)
 {
 	struct weft_output output = {.fd = -1};
 	uint8_t *bytes = NULL;
 	struct loan *loan;
-	size_t loans, size = 0;
+	size_t loans, size = 0, *kept, i;
 	int r = lend_weights(model, read, user, &loan, &loans);
 
+	kept = malloc((model->proto->graph->n_node + 1) * sizeof(*kept));
+	if (!r && !kept)
+		r = weft_fail(ENOMEM, "no memory for the nodes of %s", path);
 	if (!r) {
+		for (i = 0; i < model->proto->graph->n_node; i++)
+			kept[i] = 1;
+		swap_branch_names(model->proto->graph, kept);
 		size = onnx__model_proto__get_packed_size(model->proto);
 		bytes = malloc(size);
 		if (bytes)
 			onnx__model_proto__pack(model->proto, bytes);
 		else
 			r = weft_fail(ENOMEM, "no memory for %zu bytes of %s", size, path);
+		swap_branch_names(model->proto->graph, kept);
 	}
+	free(kept);
 	if (loan)
 		take_back(loan, loans);
 	if (!r)
