@@ -45,11 +45,13 @@ struct weft_operand weft_expression_constant(struct weft_expression *e, const st
 		return WEFT_ABSENT;
 	weft_layout_dense(&dense);
 	bytes = weft_layout_bytes(&dense);
-	if (!bytes || bytes > WEFT_CONSTANT_MAX_BYTES) {
-		r = weft_node_fail(e->lower, EOPNOTSUPP, "it needs a table of %llu bytes; 1 to %llu are supported",
+	if (!bytes || bytes > WEFT_CONSTANT_MAX_BYTES - e->lower->made_up) {
+		r = weft_node_fail(e->lower, EOPNOTSUPP,
+				   "it needs a table of %llu bytes; all tables of a model together may have %llu",
 				   (unsigned long long)bytes, (unsigned long long)WEFT_CONSTANT_MAX_BYTES);
 		return done(e, r, &constant);
 	}
+	e->lower->made_up += bytes;
 	r = weft_temporary(e->lower, &dense, &constant);
 	if (r)
 		return done(e, r, &constant);

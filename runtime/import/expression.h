@@ -16,7 +16,7 @@ struct weft_expression {
 	int error;
 };
 
-/** Most bytes of a constant that an operator makes up; a small file cannot ask for more. */
+/** Most bytes of all constants that the operators of a model make up; a small file cannot ask for more. */
 #define WEFT_CONSTANT_MAX_BYTES ((uint64_t)256 << 20)
 
 struct weft_operand weft_expression_input(struct weft_expression *e, unsigned int index);

@@ -43,6 +43,7 @@ struct weft_lower {
 	uint32_t symbols, symbol_room;
 	struct hsearch_data table;
 	uint32_t dropouts; /* so far, for their seeds */
+	uint64_t made_up;  /* bytes of constants that operators needed so far */
 };
 
 typedef int (*weft_lowering)(struct weft_lower *lower);
