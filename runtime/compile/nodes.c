@@ -192,16 +192,16 @@ int64_t weft_node_int(const struct weft_nodes *nodes, size_t at, const char *nam
 	return found ? found->i : fallback;
 }
 
-static char **copy_texts(size_t count, const char *const text[])
+/* On the node itself, which then frees what could be copied. */
+static bool copy_texts(size_t count, const char *const text[], char ***copies, size_t *copied)
 {
-	char **copy = calloc(count + 1, sizeof(*copy));
-
-	for (size_t i = 0; copy && i < count; i++) {
-		copy[i] = strdup(text[i]);
-		if (!copy[i])
-			return NULL;
+	*copies = calloc(count + 1, sizeof(**copies));
+	for (*copied = 0; *copies && *copied < count; ++*copied) {
+		(*copies)[*copied] = strdup(text[*copied]);
+		if (!(*copies)[*copied])
+			return false;
 	}
-	return copy;
+	return *copies;
 }
 
 /* Names are taken off what is dropped, and readers with them. */
@@ -231,12 +231,9 @@ int weft_nodes_replace(struct weft_nodes *nodes, size_t last, const char *op, un
 	nodes->made[nodes->mades++] = made;
 	made->op_type = strdup(op);
 	made->name = strdup(old->name && old->name[0] ? old->name : old->output[0]);
-	made->input = copy_texts(inputs, input);
-	made->output = copy_texts(1, (const char *const *)old->output);
-	if (!made->op_type || !made->name || !made->input || !made->output)
+	if (!made->op_type || !made->name || !copy_texts(inputs, input, &made->input, &made->n_input) ||
+	    !copy_texts(1, (const char *const *)old->output, &made->output, &made->n_output))
 		return weft_fail(ENOMEM, "no memory for a node");
-	made->n_input = inputs;
-	made->n_output = 1;
 	for (unsigned int i = 0; i < inputs; i++) {
 		struct weft_name *name = find(nodes, input[i]);
 

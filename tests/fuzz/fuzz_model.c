@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	struct weft_graph_options options = {.loss = WEFT_LOSS_CROSS_ENTROPY};
+	const struct weft_tuning tuning = {.lora_rank = 2, .clip_norm = 1, .accumulate = 2, .label_smoothing = 0.1f};
 	struct weft_model_info info;
 	struct weft_graph *graph;
 	struct weft_model *model;
@@ -20,10 +21,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (weft_model_load_memory(bytes, size, "fuzz", &model))
 		return 0;
 	weft_model_info(model, &info);
-	/* Training and not, each with the batch that the model says and with one given. */
+	/* Training and not, each with the batch that the model says, and with one given and fine-tuning. */
 	for (unsigned int variant = 0; variant < 4; variant++) {
 		options.training = variant & 1;
 		options.batch = variant & 2;
+		options.fixed_weights = !options.training;
+		options.tuning = variant & 2 ? &tuning : NULL;
 		if (!weft_model_graph(model, &options, &graph))
 			weft_graph_free(graph);
 	}
