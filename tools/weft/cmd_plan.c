@@ -23,7 +23,8 @@ static const struct argp_option options[] = {
 	{"train", KEY_TRAIN, NULL, 0, "Plan a training step (otherwise: inference)", 1},
 	{"batch", KEY_BATCH, "N", 0, "Examples per step (default: 64)", 1},
 	{"optim", KEY_OPTIM, "NAME", 0, "sgd, adam or adamw (default: adam)", 1},
-	{"timeline", KEY_TIMELINE, "FILE.svg", 0, "Draw the memory of the planned step", 1},
+	{"timeline", KEY_TIMELINE, "FILE.svg", 0, "Draw the memory of the planned step, or the schedule of --instance",
+	 1},
 	{"instance", KEY_INSTANCE, "FILE.json", 0, "Plan POET's problem in FILE instead of a model", 2},
 	{"ram", KEY_RAM, "BYTES", 0, "Memory for --instance", 2},
 	{"time-ratio", KEY_TIME_RATIO, "R", 0, "Most time for --instance, over that of computing everything once", 2},
@@ -40,8 +41,8 @@ static void check_arguments(struct argp_state *state, const struct plan_argument
 		argp_error(state, "--instance needs --ram BYTES or --sweep FILE.svg");
 	if (arguments->sweep && !arguments->instance)
 		argp_error(state, "--sweep draws --instance");
-	if (arguments->instance && arguments->timeline)
-		argp_error(state, "--timeline draws plans of models, not of --instance");
+	if (arguments->instance && arguments->timeline && !arguments->ram_bytes)
+		argp_error(state, "--timeline draws the plan of --instance for --ram BYTES");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -110,6 +111,7 @@ static const struct argp argp = {
 	"  weft plan lenet.onnx --train --batch 64\n"
 	"  weft plan lenet.onnx --train --batch 64 --device-mem 2M --timeline plan.svg\n"
 	"  weft plan --instance vgg16.json --ram 256K --time-ratio 1.5 --plan-seconds 10 --json\n"
+	"  weft plan --instance vgg16.json --ram 256K --time-ratio 1.5 --timeline schedule.svg\n"
 	"  weft plan --instance vgg16.json --sweep front.svg\n",
 	children,
 	NULL,

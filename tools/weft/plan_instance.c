@@ -13,7 +13,7 @@
 #include "sizes.h"
 #include "weft/error.h"
 
-static void print_json(const struct weft_poet_result *result)
+static void print_json(const struct weft_poet_instance *instance, const struct weft_poet_result *result)
 {
 	cJSON *object = cJSON_CreateObject();
 	char *text = NULL, *schedule = NULL;
@@ -28,8 +28,12 @@ static void print_json(const struct weft_poet_result *result)
 		cJSON_AddNumberToObject(object, "energy_joules", result->joules);
 		cJSON_AddNumberToObject(object, "bound_joules", result->bound_joules);
 		cJSON_AddNumberToObject(object, "gap", result->gap);
+		cJSON_AddNumberToObject(object, "overhead_gap", result->overhead_gap);
 		cJSON_AddNumberToObject(object, "seconds", result->measure.seconds);
 		cJSON_AddNumberToObject(object, "peak_bytes", (double)result->measure.peak_bytes);
+		cJSON_AddNumberToObject(object, "paged_bytes", (double)result->measure.paged_bytes);
+		cJSON_AddNumberToObject(object, "recomputed_ops",
+					(double)(result->measure.computations - instance->nodes));
 		file = open_memstream(&schedule, &bytes);
 		if (file) {
 			weft_poet_schedule_write(result->schedule, file);
@@ -55,7 +59,8 @@ static void print_table(const struct weft_poet_instance *instance, const struct 
 	printf("%s: %u nodes, %u edges\n", instance->name, instance->nodes, instance->edges);
 	printf("  %-12s %s; everything once takes %.6g J\n", "energy", joules_format(result->joules, text),
 	       instance->base_joules);
-	printf("  %-12s %.6g J proven, gap %.4g %%\n", "bound", result->bound_joules, 100 * result->gap);
+	printf("  %-12s %.6g J proven, gap %.4g %%; %.4g %% of what is above everything once\n", "bound",
+	       result->bound_joules, 100 * result->gap, 100 * result->overhead_gap);
 	printf("  %-12s %s, %.3f of everything once\n", "time", seconds_format(measure->seconds, text),
 	       measure->seconds / instance->base_seconds);
 	printf("  %-12s %s; keeping everything takes %s\n", "memory", size_format(measure->peak_bytes, size),
@@ -108,6 +113,20 @@ static int sweep(const struct plan_arguments *arguments, const struct weft_poet_
 	return status;
 }
 
+static int draw(const struct plan_arguments *arguments, const struct weft_poet_instance *instance,
+		const struct weft_poet_result *result)
+{
+	FILE *file = fopen(arguments->timeline, "we");
+	int status;
+
+	if (!file)
+		return command_error("%s: %s", arguments->timeline, strerror(errno));
+	status = weft_poet_draw(instance, result->schedule, arguments->ram_bytes, file);
+	if (fclose(file) && !status)
+		return command_error("%s: %s", arguments->timeline, strerror(errno));
+	return status ? command_error("%s: %s", arguments->timeline, weft_error()) : STATUS_DONE;
+}
+
 int plan_instance(const struct plan_arguments *arguments)
 {
 	struct weft_poet_options options = {
@@ -134,7 +153,7 @@ int plan_instance(const struct plan_arguments *arguments)
 		return command_error("%s", weft_error());
 	}
 	if (arguments->json)
-		print_json(&result);
+		print_json(instance, &result);
 	if (result.status == WEFT_POET_INFEASIBLE) {
 		command_error("%s: no schedule fits in %s within the time%s%s", arguments->instance,
 			      size_format(arguments->ram_bytes, size),
@@ -148,6 +167,8 @@ int plan_instance(const struct plan_arguments *arguments)
 	} else if (!arguments->json) {
 		print_table(instance, &result);
 	}
+	if (arguments->timeline && result.status == WEFT_POET_FEASIBLE)
+		status = draw(arguments, instance, &result);
 	weft_poet_result_clear(&result);
 	weft_poet_free(instance);
 	return status;

@@ -171,3 +171,19 @@ int weft_poet_check(const struct weft_poet_instance *instance, const struct weft
 	*measure = r.measure;
 	return 0;
 }
+
+int weft_poet_levels(const struct weft_poet_instance *instance, const struct weft_poet_schedule *schedule,
+		     uint64_t *level)
+{
+	struct replay r = {.instance = instance, .schedule = schedule, .ram_bytes = UINT64_MAX};
+
+	for (uint32_t t = 0; t < instance->nodes; t++) {
+		int result = check_stage(&r, t);
+
+		if (result < 0)
+			return result;
+		level[t] = r.measure.peak_bytes;
+		r.measure.peak_bytes = 0;
+	}
+	return 0;
+}

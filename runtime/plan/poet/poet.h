@@ -150,6 +150,17 @@ struct weft_poet_measure {
 int weft_poet_check(const struct weft_poet_instance *instance, const struct weft_poet_schedule *schedule,
 		    uint64_t ram_bytes, double time_ratio, struct weft_poet_measure *measure);
 
+/** Highest RAM level of each stage, into nodes values; for drawings.  Refuses what misses an input, like the check. */
+int weft_poet_levels(const struct weft_poet_instance *instance, const struct weft_poet_schedule *schedule,
+		     uint64_t *level);
+/**
+ * Draw a schedule: stages from left to right, a line per node that shows where
+ * it is kept, computed, computed again and paged; above, the RAM level with its
+ * budget.
+ */
+int weft_poet_draw(const struct weft_poet_instance *instance, const struct weft_poet_schedule *schedule,
+		   uint64_t ram_bytes, FILE *file);
+
 enum weft_poet_status {
 	WEFT_POET_FEASIBLE,   /* there is a schedule */
 	WEFT_POET_INFEASIBLE, /* proven that there is none */

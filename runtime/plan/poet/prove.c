@@ -154,7 +154,7 @@ static int improve(struct effort *e, const struct poet_lp *lp)
 	if (status < 0)
 		return status;
 	poet_search_run(e->search, poet_clock() + fmin(SEARCH_SHARE * e->seconds, time_left(e)), e->nodes, target,
-			false);
+			true);
 	e->best = fmin(e->best, (poet_search_best(e->search) - e->base) / e->unit);
 	e->vain = e->searched && e->best >= before;
 	e->searched = true;

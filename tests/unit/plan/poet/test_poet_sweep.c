@@ -101,6 +101,41 @@ static void test_bad_arguments(void **state)
 	weft_poet_free(instance);
 }
 
+/* A drawing shows every node's computation, and each level of the check's replay is within its peak. */
+static void test_drawing(void **state)
+{
+	struct weft_poet_instance *instance = make_chain();
+	struct weft_poet_options options = {.ram_bytes = instance->least_bytes, .time_ratio = 2, .iterations = 3000};
+	struct weft_poet_result result;
+	uint64_t level[9], highest = 0;
+	char *text = NULL;
+	size_t length = 0;
+	FILE *file = open_memstream(&text, &length);
+
+	(void)state;
+	assert_int_equal(weft_poet_solve(instance, &options, &result), 0);
+	assert_int_equal(result.status, WEFT_POET_FEASIBLE);
+	assert_int_equal(weft_poet_levels(instance, result.schedule, level), 0);
+	for (uint32_t t = 0; t < 9; t++)
+		highest = level[t] > highest ? level[t] : highest;
+	assert_int_equal(highest, result.measure.peak_bytes);
+	assert_int_equal(weft_poet_draw(instance, result.schedule, options.ram_bytes, file), 0);
+	fclose(file);
+	assert_int_equal(count(text, "class=\"first\""), 9 + 1); /* and one in the legend */
+	assert_int_equal(count(text, "<svg"), 1);
+	assert_int_equal(count(text, "</svg>"), 1);
+	assert_int_equal(count(text, "<chain>"), 0);
+	free(text);
+	/* A schedule that misses an input is not drawn. */
+	memset(result.schedule->retained, 0, result.schedule->row_words * 9 * sizeof(uint64_t));
+	file = open_memstream(&text, &length);
+	assert_int_equal(weft_poet_draw(instance, result.schedule, options.ram_bytes, file), -EINVAL);
+	fclose(file);
+	free(text);
+	weft_poet_result_clear(&result);
+	weft_poet_free(instance);
+}
+
 /* A full disk is an error with a sentence. */
 static void test_full(void **state)
 {
@@ -120,6 +155,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_front),
 		cmocka_unit_test(test_bad_arguments),
+		cmocka_unit_test(test_drawing),
 		cmocka_unit_test(test_full),
 	};
 
