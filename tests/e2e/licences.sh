@@ -17,7 +17,7 @@ complain() {
 # Formats that cannot carry a comment; they are under the licence of README.md, MIT.
 no_comment() {
 	case $1 in
-	LICENSES/* | *.png | *.onnx | *.json | *.npy) return 0 ;;
+	LICENSES/* | */debian/copyright | */debian/source/format | tests/kselftest/settings | *.png | *.onnx | *.json | *.npy) return 0 ;;
 	esac
 	return 1
 }
@@ -25,7 +25,7 @@ no_comment() {
 expected() {
 	case $1 in
 	uapi/*.h) echo '(GPL-2.0-only WITH Linux-syscall-note) OR MIT' ;;
-	driver/* | Kbuild) echo 'GPL-2.0-only' ;;
+	driver/* | Kbuild | tests/bench/vm/weft_bench.c | tests/bench/vm/Kbuild) echo 'GPL-2.0-only' ;;
 	*.bpf.c | *.bpf.h) echo 'GPL-2.0-only OR BSD-2-Clause' ;;
 	*) echo 'MIT' ;;
 	esac
