@@ -11,7 +11,8 @@ struct operands {
 	uint32_t channels, columns; /* of a group */
 	uint32_t kernel[2];
 	size_t y_bytes;
-	bool rows_contiguous; /* neighbouring pixels of X are neighbours in memory, and so are the taps */
+	bool pixels_contiguous; /* X's neighbours along a row are neighbours in memory */
+	bool rows_contiguous;	/* neighbouring pixels of X are neighbours in memory, and so are the taps */
 };
 
 /* An output pixel. */
@@ -112,6 +113,95 @@ static void gather(const struct weft_qproduct *p, uint32_t product, uint32_t row
 	}
 }
 
+/* Bytes of a box's row: the columns that a row of windows reaches over. */
+static size_t box_pitch(const struct weft_qproduct *p)
+{
+	const struct operands *o = p->context;
+
+	return ((size_t)(o->y->dims[2] - 1) * o->params->qconv.stride[1] + o->kernel[1]) * o->channels * p->form->bytes;
+}
+
+static void box_row(const struct weft_qproduct *p, const uint8_t *image, int64_t row, uint8_t *to)
+{
+	const struct operands *o = p->context;
+	const size_t cell = (size_t)o->channels * p->form->bytes;
+	int64_t columns = (int64_t)(box_pitch(p) / cell), before = o->params->qconv.pad[1], inside;
+	const uint8_t *from = image;
+
+	if (row < 0 || row >= o->x->dims[1])
+		before = columns;
+	else
+		from += (ptrdiff_t)row * o->x->strides[1];
+	before = before < columns ? before : columns;
+	inside = columns - before < o->x->dims[2] ? columns - before : o->x->dims[2];
+	WEFT_KERNEL(weft_qload_zero)(p->form, &p->input, to, (uint32_t)before * o->channels);
+	to += (size_t)before * cell;
+	if (o->pixels_contiguous)
+		WEFT_KERNEL(weft_qload)(p->form, &p->input, to, from, 1, (uint32_t)inside * o->channels);
+	else
+		for (int64_t i = 0; i < inside; i++)
+			WEFT_KERNEL(weft_qload)
+	(p->form, &p->input, to + (size_t)i * cell, from + (ptrdiff_t)i * o->x->strides[2], 1, o->channels);
+	to += (size_t)inside * cell;
+	WEFT_KERNEL(weft_qload_zero)(p->form, &p->input, to, (uint32_t)(columns - before - inside) * o->channels);
+}
+
+/* As many rows of windows of one image as have room. */
+static uint32_t box(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t end, uint8_t *to,
+		    size_t room)
+{
+	const struct operands *o = p->context;
+	const uint32_t stride = o->params->qconv.stride[0], dilation = o->params->qconv.dilation[0];
+	const uint32_t width = o->y->dims[2];
+	const size_t pitch = box_pitch(p);
+	uint64_t reach = (uint64_t)(o->kernel[0] - 1) * dilation + 1;
+	uint32_t most = (uint32_t)(room / pitch), lines, left;
+	struct pixel pixel = pixel_of(o, row);
+	const uint8_t *image = o->x_at + (ptrdiff_t)pixel.n * o->x->strides[0] + (ptrdiff_t)product * o->channels;
+
+	if (reach > most)
+		return 0;
+	lines = (uint32_t)((most - reach) / stride) + 1;
+	lines = lines < o->y->dims[1] - pixel.row ? lines : o->y->dims[1] - pixel.row;
+	left = (end - row + pixel.column + width - 1) / width;
+	lines = lines < left ? lines : left;
+	for (uint64_t i = 0; i < (uint64_t)(lines - 1) * stride + reach; i++)
+		box_row(p, image, (int64_t)pixel.row * stride - o->params->qconv.pad[0] + (int64_t)i, to + i * pitch);
+	left = lines * width - pixel.column;
+	return left < end - row ? left : end - row;
+}
+
+static void locate(const struct weft_qproduct *p, uint32_t first, uint32_t row, uint32_t rows, const uint8_t *box_at,
+		   const uint8_t *at[])
+{
+	const struct operands *o = p->context;
+	const uint32_t *stride = o->params->qconv.stride;
+	const size_t cell = (size_t)o->channels * p->form->bytes, pitch = box_pitch(p);
+	uint32_t origin = pixel_of(o, first).row;
+	struct pixel pixel = pixel_of(o, row);
+
+	for (uint32_t i = 0; i < rows; i++, next_pixel(o, &pixel))
+		at[i] = box_at + (size_t)(pixel.row - origin) * stride[0] * pitch +
+			(size_t)pixel.column * stride[1] * cell;
+}
+
+/* Whether windows are runs of whole groups in a box of rows. */
+static bool use_box(const struct weft_qproduct *p)
+{
+	const struct operands *o = p->context;
+	const uint32_t *pad = o->params->qconv.pad;
+	uint64_t line = (uint64_t)o->kernel[1] * o->channels;
+	bool point = o->kernel[0] == 1 && o->kernel[1] == 1;
+
+	if (o->params->qconv.dilation[1] != 1 || line % p->form->group || box_pitch(p) > UINT32_MAX / 4)
+		return false;
+	/* Pixels that need no change are read where they are; of wide steps a box would be mostly unread. */
+	return !point ||
+	       (p->input.flip && o->params->qconv.stride[0] == 1 && o->params->qconv.stride[1] == 1 && !pad[0] &&
+		!pad[1]) ||
+	       (p->form->bytes == 2 && o->params->qconv.stride[1] == 1);
+}
+
 static void results(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t rows, uint8_t *at[])
 {
 	const struct operands *o = p->context;
@@ -141,6 +231,7 @@ enum weft_fault WEFT_KERNEL(weft_qconv)(WEFT_KERNEL_ARGUMENTS)
 		.columns = w->dims[3] / params->qconv.groups,
 		.kernel = {w->dims[0], w->dims[1]},
 		.y_bytes = y->type == WEFT_TYPE_I32 ? 4 : 1,
+		.pixels_contiguous = params->qconv.groups == 1 && (uint32_t)x->strides[2] == x->dims[3],
 		.rows_contiguous = params->qconv.groups == 1 && params->qconv.dilation[1] == 1 &&
 				   (uint32_t)x->strides[2] == x->dims[3],
 	};
@@ -173,6 +264,12 @@ enum weft_fault WEFT_KERNEL(weft_qconv)(WEFT_KERNEL_ARGUMENTS)
 	if (WEFT_KERNEL(weft_is_qdepthwise)(command)) {
 		WEFT_KERNEL(weft_qconv_depthwise)(unit, command, pointer);
 		return WEFT_FAULT_NONE;
+	}
+	if (use_box(&p)) {
+		p.box = box;
+		p.locate = locate;
+		p.runs = o.kernel[0];
+		p.apart = box_pitch(&p) * params->qconv.dilation[0];
 	}
 	WEFT_KERNEL(weft_qproduct_run)(&p);
 	return WEFT_FAULT_NONE;

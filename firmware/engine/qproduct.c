@@ -12,14 +12,9 @@
 #define PIECE_COLUMNS 1024
 #define BLOCK_DEPTH 2560
 #define B_BYTES (704u << 10)
-/** Rows of A are kept out of each other's cache sets. */
-#define A_PITCH (BLOCK_DEPTH * (WEFT_Q_WIDTH == 16 ? 1 : 2) + 64)
-#if defined(__AVX512F__)
-/** Without VNNI the elements have two bytes here too. */
-#define A_BYTES (WEFT_Q_ROWS * (BLOCK_DEPTH * 2 + 64))
-#else
-#define A_BYTES (WEFT_Q_ROWS * A_PITCH)
-#endif
+/** A tile's rows of A, of two bytes an element; and boxes. */
+#define A_BYTES (128u << 10)
+_Static_assert(WEFT_Q_ROWS *(BLOCK_DEPTH * 2 + 64) <= A_BYTES, "rows of A");
 #define TILE_TOTALS (WEFT_Q_ROWS * WEFT_Q_COLUMNS)
 
 struct local {
@@ -223,8 +218,8 @@ static void multiply(const struct piece *piece, const uint8_t *const at[], uint3
 		int32_t *totals = piece->local->totals + (whole ? 0 : column / WEFT_Q_COLUMNS * TILE_TOTALS);
 		uint32_t left = piece->columns - column;
 
-		form->tile(at, b, groups_of(piece, depth), k0 ? NULL : piece->local->start + column, totals, rows,
-			   left > WEFT_Q_WIDTH ? 2 : 1);
+		form->tile(at, sizeof(int32_t), 1, b, groups_of(piece, depth), k0 ? NULL : piece->local->start + column,
+			   totals, rows, left > WEFT_Q_WIDTH ? 2 : 1);
 		if (last)
 			finish_panel(piece, column, rows, totals, correction, result);
 	}
@@ -250,6 +245,48 @@ static void run_tile(struct piece *piece, uint32_t row, uint32_t rows)
 	}
 }
 
+/* Rows [first, first + rows) from the box that holds what they overlap in. */
+static void run_boxed_tile(const struct piece *piece, uint32_t first, uint32_t row, uint32_t rows)
+{
+	const struct weft_qproduct *p = piece->p;
+	const uint8_t *at[WEFT_Q_ROWS], *b = piece->local->b;
+	uint8_t *result[WEFT_Q_ROWS];
+
+	p->results(p, piece->product, row, rows, result);
+	p->locate(p, first, row, rows, piece->local->a, at);
+	for (uint32_t column = 0; column < piece->columns; column += WEFT_Q_COLUMNS, b += piece->panel_bytes) {
+		piece->form->tile(at, p->apart, p->runs, b, p->depth / p->runs / piece->form->group,
+				  piece->local->start + column, piece->local->totals, rows,
+				  piece->columns - column > WEFT_Q_WIDTH ? 2 : 1);
+		finish_panel(piece, column, rows, piece->local->totals, NULL, result);
+	}
+}
+
+static uint32_t tile_height(uint32_t rows)
+{
+	uint32_t tiles = (rows + WEFT_Q_ROWS - 1) / WEFT_Q_ROWS;
+
+	return (rows + tiles - 1) / tiles;
+}
+
+/* The first row that no box could be made for. */
+static uint32_t run_boxes(const struct piece *piece, uint32_t row, uint32_t end)
+{
+	const struct weft_qproduct *p = piece->p;
+
+	while (row < end) {
+		uint32_t boxed = p->box(p, piece->product, row, end, piece->local->a, A_BYTES), height;
+
+		if (!boxed)
+			break;
+		height = tile_height(boxed);
+		for (uint32_t i = 0; i < boxed; i += height)
+			run_boxed_tile(piece, row, row + i, least(boxed - i, height));
+		row += boxed;
+	}
+	return row;
+}
+
 /* So deep that not even a panel of B fits: K block by K block, packed for every tile again. */
 static void run_deep_tile(struct piece *piece, uint32_t row, uint32_t rows, uint32_t channel)
 {
@@ -270,8 +307,8 @@ static void run_deep_tile(struct piece *piece, uint32_t row, uint32_t rows, uint
 		p->gather(p, piece->product, row, rows, k0, n, piece->local->a, pitch, at);
 		if (piece->weight_offset && piece->form->bytes == 1)
 			correct_rows(piece, at, rows, n, correction);
-		piece->form->tile(at, piece->local->b, groups_of(piece, n), NULL, piece->local->totals, rows,
-				  left > WEFT_Q_WIDTH ? 2 : 1);
+		piece->form->tile(at, sizeof(int32_t), 1, piece->local->b, groups_of(piece, n), NULL,
+				  piece->local->totals, rows, left > WEFT_Q_WIDTH ? 2 : 1);
 	}
 	for (uint32_t i = 0; i < rows * WEFT_Q_COLUMNS; i++)
 		piece->local->totals[i] = (int32_t)((uint32_t)piece->local->totals[i] +
@@ -289,7 +326,7 @@ static void run_piece(void *argument, unsigned int index, unsigned int lane)
 	const struct sharing *share = argument;
 	const struct weft_qproduct *p = share->p;
 	uint32_t row = index / share->column_pieces % share->row_pieces * share->piece_rows;
-	uint32_t end = row + least(p->rows - row, share->piece_rows), height, tiles, channel;
+	uint32_t end = row + least(p->rows - row, share->piece_rows), height, channel;
 	struct piece piece = {.p = p,
 			      .form = p->form,
 			      .local = weft_engine_local(p->unit, lane),
@@ -306,8 +343,10 @@ static void run_piece(void *argument, unsigned int index, unsigned int lane)
 		set_columns(&piece, channel);
 		pack(&piece, 0, p->depth);
 	}
-	tiles = (end - row + WEFT_Q_ROWS - 1) / WEFT_Q_ROWS;
-	height = (end - row + tiles - 1) / tiles;
+	/* Corrections of rows want the rows apart. */
+	if (p->box && piece.packed && !piece.weight_offset)
+		row = run_boxes(&piece, row, end);
+	height = row < end ? tile_height(end - row) : 1;
 	for (; row < end; row += height) {
 		if (piece.packed)
 			run_tile(&piece, row, least(end - row, height));

@@ -42,6 +42,18 @@ struct weft_qproduct {
 	 */
 	void (*gather)(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t rows, uint32_t k,
 		       uint32_t n, uint8_t *to, size_t pitch, const uint8_t *at[]);
+	/**
+	 * Rows of A that overlap in a copy of what they are made of (NULL: @gather only):
+	 * brings what rows from @row on need, up to @end, to the form at @to, and returns
+	 * how many rows that are, 0 where not even one has room.  Each row is @runs runs,
+	 * @apart bytes from one to the next; locate() says where.
+	 */
+	uint32_t (*box)(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t end, uint8_t *to,
+			size_t room);
+	void (*locate)(const struct weft_qproduct *p, uint32_t first, uint32_t row, uint32_t rows, const uint8_t *box,
+		       const uint8_t *at[]);
+	uint32_t runs;
+	size_t apart;
 	/** Where rows of the result begin. */
 	void (*results)(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t rows, uint8_t *at[]);
 	const void *context;

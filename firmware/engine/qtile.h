@@ -40,9 +40,13 @@ struct weft_qform {
 	uint32_t group;
 	/** Bytes of an element of a and b, 1 or 2. */
 	uint32_t bytes;
-	/** Sums of @rows by one (@vectors 1) or two vectors of columns. */
-	void (*tile)(const uint8_t *const a[], const void *b, uint32_t groups, const int32_t *start, int32_t *c,
-		     unsigned int rows, unsigned int vectors);
+	/**
+	 * Sums of @rows by one (@vectors 1) or two vectors of columns, from @start or
+	 * (NULL) from what @c holds.  A row of A is @runs runs of @groups groups, the
+	 * beginnings of which are @apart bytes from one to the next.
+	 */
+	void (*tile)(const uint8_t *const a[], size_t apart, uint32_t runs, const void *b, uint32_t groups,
+		     const int32_t *start, int32_t *c, unsigned int rows, unsigned int vectors);
 	/**
 	 * One group of a panel from rows of WEFT_Q_COLUMNS bytes each: flip is
 	 * added modulo 256 to bytes (0x80 or 0), zero taken from 16-bit numbers.
