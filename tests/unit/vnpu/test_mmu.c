@@ -259,6 +259,34 @@ static void copies_through_scattered_host_pages(void **state)
 	assert_int_equal(failed, BASE + 2 * PAGE);
 }
 
+/* Neighbours in one piece, between others; what comes before a fault has been copied. */
+static void copies_neighbours_in_one_piece(void **state)
+{
+	static const unsigned int pages[] = {20, 21, 22, 7, 8, 30, 29, 28};
+	enum { COUNT = sizeof(pages) / sizeof(pages[0]) };
+	struct fixture *f = *state;
+	uint8_t *out = malloc(COUNT * PAGE), *in = calloc(COUNT, PAGE);
+	uint64_t failed;
+
+	assert_non_null(out);
+	assert_non_null(in);
+	for (unsigned int i = 0; i < COUNT; i++)
+		set(f, i, host_page(HOST + pages[i] * PAGE));
+	for (size_t i = 0; i < COUNT * PAGE; i++)
+		out[i] = (uint8_t)(i * 7 + i / 4096);
+	assert_int_equal(vnpu_mmu_copy(f->mmu, CONTEXT, BASE, COUNT * PAGE, VNPU_WRITE, out, &failed), 0);
+	for (unsigned int i = 0; i < COUNT; i++)
+		assert_memory_equal(f->memory.ram + HOST + pages[i] * PAGE, out + i * PAGE, PAGE);
+	set(f, 4, 0);
+	assert_int_equal(vnpu_mmu_copy(f->mmu, CONTEXT, BASE + 5, COUNT * PAGE - 5, VNPU_READ, in, &failed),
+			 WEFT_FAULT_UNMAPPED);
+	assert_int_equal(failed, BASE + 4 * PAGE);
+	assert_memory_equal(in, out + 5, 4 * PAGE - 5);
+	assert_int_equal(in[4 * PAGE - 5], 0);
+	free(in);
+	free(out);
+}
+
 /* COPY of a matrix's columns: strided in host memory, dense in the device, and back. */
 static void strided_copy(void **state)
 {
@@ -310,6 +338,7 @@ int main(void)
 		TEST(large_page),
 		TEST(pointer_follows_the_tables),
 		TEST(copies_through_scattered_host_pages),
+		TEST(copies_neighbours_in_one_piece),
 		TEST(strided_copy),
 	};
 
