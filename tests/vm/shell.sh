@@ -16,8 +16,11 @@ trap 'rm -f "$transcript"' EXIT
 	printf 'tty; ls -l /dev/accel/; echo $((6 * 7)) answers\r'
 	sleep 2
 	printf 'exit 3\r'
-	sleep 600
-} | timeout -k 10 900 script -qefc "tools/vm/run --build '$1'" "$transcript" >/dev/null 2>&1 &
+	for _ in $(seq 600); do
+		grep -q 'COMMAND_EXIT_CODE' "$transcript" && break
+		sleep 0.5
+	done
+} 2>/dev/null | timeout -k 10 900 script -qefc "tools/vm/run --build '$1'" "$transcript" >/dev/null 2>&1 &
 wait_for=$!
 for _ in $(seq 1400); do
 	kill -0 $wait_for 2>/dev/null || break
