@@ -24,9 +24,9 @@ struct planning {
 /* More than so many cannot be planned in reasonable time. */
 #define MOST_OPERATIONS 60000
 /* Graphs of so many are planned with their least budget at once. */
-#define FEW_OPERATIONS 1500
+#define FEW_OPERATIONS 600
 /* The least budget of a refusal is looked for among graphs of so many. */
-#define MOST_MEASURED 8000
+#define MOST_MEASURED 2500
 
 static uint64_t largest_activation(const struct weft_graph *graph)
 {
@@ -230,6 +230,7 @@ static int plan_smaller(struct planning *p, struct weft_plan_request *request, s
 	const bool tiles = request->policy != WEFT_POLICY_RECOMPUTE;
 	int result = plan_split(p, request, least);
 
+	request->tiled = true;
 	if (result == -ENOSPC && tiles)
 		result = plan_unmeasured(p, *request, request->budget.bytes[WEFT_TIER_DEVICE], true);
 	if (result == -ENOSPC && tiles)

@@ -22,8 +22,8 @@
 #define GRANULE WEFT_PLAN_IO_ALIGN
 #define MOST_CANDIDATES 96
 /* Operations of graphs for which fewer tactics are tried. */
-#define LARGE 800
-#define HUGE 1500
+#define LARGE 1500
+#define LARGE_TILED 0
 #define MOST_REALIZED 3 /* candidates that are worked out in full */
 
 enum paging { PAGING_BOTH, PAGING_PAGE, PAGING_RECOMPUTE, PAGINGS };
@@ -234,6 +234,12 @@ static bool within(const struct planning *p, const struct weft_plan *plan)
 	return !p->request->budget.time_ratio || plan->seconds <= p->request->budget.time_ratio * p->seconds;
 }
 
+/* Graphs for which fewer tactics are tried. */
+static bool is_large(const struct planning *p)
+{
+	return p->request->graph->operations > (p->request->tiled ? LARGE_TILED : LARGE);
+}
+
 /* The tactics worth trying, most aggressive last; @extreme: only those. */
 static unsigned int list_tactics(const struct planning *p, bool extreme, struct tactic *list)
 {
@@ -241,14 +247,16 @@ static unsigned int list_tactics(const struct planning *p, bool extreme, struct 
 	static const double shares[] = {0.9, 0.5, 0};
 	enum weft_policy policy = p->request->policy;
 	bool storage = p->budget[WEFT_TIER_STORAGE] > 0 && p->budget[WEFT_TIER_HOST] != UINT64_MAX;
-	bool large = p->request->graph->operations > LARGE;
+	bool large = is_large(p);
 	unsigned int count = 0;
 
 	/* Where operations are tiles, little can stay. */
-	if (p->request->graph->operations > HUGE && policy == WEFT_POLICY_AUTO) {
-		list[count++] = (struct tactic){1, 0.9, PAGING_PAGE, WEFT_ORDER_EAGER, true};
-		if (storage)
-			list[count++] = (struct tactic){1, 0, PAGING_PAGE, WEFT_ORDER_EAGER, true};
+	if (large && p->request->tiled && policy == WEFT_POLICY_AUTO) {
+		for (unsigned int away = extreme ? 2 : 1; away <= 2; away++) {
+			list[count++] = (struct tactic){away / 2.0, 0.9, PAGING_PAGE, WEFT_ORDER_EAGER, true};
+			if (storage)
+				list[count++] = (struct tactic){away / 2.0, 0, PAGING_PAGE, WEFT_ORDER_EAGER, true};
+		}
 		return count;
 	}
 
@@ -294,7 +302,7 @@ static int probe(struct planning *p, const struct tactic *tactic, uint64_t devic
 static int squeeze(struct planning *p, const struct tactic *tactic, uint64_t most, struct candidate *best,
 		   uint64_t *least)
 {
-	const bool large = p->request->graph->operations > LARGE;
+	const bool large = is_large(p);
 	const uint64_t tolerance = GRANULE / 4;
 	uint64_t low = 0, high = most, peak;
 	int result;
@@ -353,7 +361,7 @@ static int realize(struct planning *p, const struct candidate *candidate, struct
 	static const double aheads[] = {0, 1.5, 4, 12};
 	struct weft_plan *best = NULL;
 
-	for (unsigned int i = 0; i<4; i += p->request->graph->operations> LARGE ? 2 : 1) {
+	for (unsigned int i = 0; i < 4; i += is_large(p) ? 2 : 1) {
 		uint64_t room[WEFT_TIERS];
 		struct weft_draft *draft = NULL;
 		struct weft_plan *plan = NULL;
@@ -479,10 +487,10 @@ static int solve(struct planning *p, struct weft_plan **out)
 	qsort(candidate, found, sizeof(*candidate), by_objective);
 	if (found > MOST_REALIZED)
 		found = MOST_REALIZED;
-	if (found > 1 && p->request->graph->operations > LARGE)
+	if (found > 1 && is_large(p))
 		found = 1;
 	result = realize_best(p, candidate, found, &best, &made);
-	if (!result && best && best->paged_bytes[WEFT_TIER_STORAGE] && p->request->graph->operations <= LARGE)
+	if (!result && best && best->paged_bytes[WEFT_TIER_STORAGE] && !is_large(p))
 		result = try_less_host(p, candidate, found, &best);
 	if (result || (best && !within(p, best))) {
 		weft_plan_free(best);

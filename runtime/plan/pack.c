@@ -18,7 +18,8 @@ struct slice {
 	uint64_t hot; /* most bytes alive at once */
 };
 
-#define MOST_SLICES 1024
+/* Fewer slices where there are few blocks: a long life is entered in each. */
+#define BLOCKS_PER_SLICE 128
 
 struct packer {
 	struct weft_draft *draft;
@@ -295,9 +296,10 @@ static int pack_tier(struct packer *p, uint64_t room)
 
 int weft_draft_pack(struct weft_draft *draft, const uint64_t room[WEFT_TIERS])
 {
-	struct packer p = {.draft = draft, .width = (draft->actions + 2) / MOST_SLICES + 1};
+	struct packer p = {.draft = draft};
 	int result = -ENOMEM;
 
+	p.width = (draft->actions + 2) / (draft->blocks / BLOCKS_PER_SLICE + 1) + 1;
 	p.slices = (draft->actions + 2) / p.width + 1;
 	p.member = calloc(draft->blocks + 1, sizeof(*p.member));
 	p.near = calloc(draft->blocks + 1, sizeof(*p.near));

@@ -113,6 +113,7 @@ struct weft_plan_request {
 	const struct weft_costs *costs;
 	double seconds; /* most time to spend planning; 0: the planner's default */
 	uint64_t seed;
+	bool tiled; /* the operations are tiles of others: little is gained by trying much */
 	bool quick; /* do not look for the least budgets: a refusal says nothing */
 };
 
