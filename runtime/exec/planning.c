@@ -23,6 +23,8 @@ struct planning {
 #define LAST_TILE (128ull << 10)
 /* More than so many cannot be planned in reasonable time. */
 #define MOST_OPERATIONS 60000
+/* The same for the search below what was measured. */
+#define MOST_REFINED 10000
 /* Graphs of so many are planned with their least budget at once. */
 #define FEW_OPERATIONS 600
 /* The least budget of a refusal is looked for among graphs of so many. */
@@ -179,7 +181,7 @@ static int plan_unmeasured(struct planning *p, struct weft_plan_request request,
 	for (;;) {
 		struct weft_graph *graph;
 		uint64_t working_set;
-		int result = next_level(p, &levels, MOST_OPERATIONS, &graph, &working_set);
+		int result = next_level(p, &levels, take ? MOST_OPERATIONS : MOST_REFINED, &graph, &working_set);
 
 		if (result || !graph)
 			return result ? result : -ENOSPC;
