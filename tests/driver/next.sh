@@ -10,7 +10,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 mkdir -p "$1/next/apt/lists/partial" "$1/next/apt/cache/archives/partial"
 next=$(realpath "$1/next")
-mirror=http://deb.debian.org/debian
+mirror=$(scripts/debian-source | cut -d ' ' -f 1)
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 skip() {
@@ -20,6 +20,7 @@ skip() {
 }
 
 [ -e "$keyring" ] || skip "missing: Debian's keys (Debian: debian-archive-keyring)"
+[ -n "$mirror" ] || skip "no Debian source in /etc/apt"
 cat >"$next/apt/apt.conf" <<APT
 Dir::Etc::sourcelist "$next/apt/sources.list";
 Dir::Etc::sourceparts "-";
