@@ -37,8 +37,8 @@ install-driver: build driver
 	install -D -m 644 $(BUILD)/firmware/control/rv32/weft-fw.bin $(DESTDIR)/lib/firmware/weft/weft-fw.bin
 	install -D -m 644 packaging/60-weft.rules $(DESTDIR)/lib/udev/rules.d/60-weft.rules
 
-check-vm: setup-test build
-	@meson configure $(BUILD) -Dtests=enabled
+check-vm: setup-test try-setup-guest build
+	@meson setup --reconfigure $(BUILD) -Dtests=enabled >/dev/null
 	@$(MAKE) --no-print-directory build
 	@scripts/check "tap:vm:tests/vm/check.sh $(BUILD) $(TESTS)"
 
