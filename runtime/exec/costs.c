@@ -2,6 +2,7 @@
 #include "exec/costs.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,8 @@
 #define STORAGE_SECONDS 80e-6
 #define STORAGE_JOULES_PER_BYTE 5e-9
 
-#define SAMPLE_BYTES (1u << 20)
+/* Large, so that whole cycles do not blur the rate. */
+#define SAMPLE_BYTES (1u << 28)
 
 static int copy_cost(struct accel_device *device, enum weft_engine engine, uint32_t bytes, struct accel_cost *cost)
 {
@@ -34,27 +36,36 @@ static int copy_cost(struct accel_device *device, enum weft_engine engine, uint3
 	return result ? weft_fail(-result, "%s", accel_error()) : 0;
 }
 
-static int transfer_costs(struct accel_device *device, double clock, struct weft_costs *costs)
+/* The straight line through two transfers. */
+static int transfer_cost(struct accel_device *device, enum weft_engine engine, double clock,
+			 struct weft_transfer_cost *transfer)
 {
-	struct accel_cost small, in, out;
-	int result;
+	struct accel_cost one, two;
+	double cycles, picojoules;
+	int result = copy_cost(device, engine, SAMPLE_BYTES, &one);
 
-	result = copy_cost(device, WEFT_ENGINE_DMA_IN, 1, &small);
 	if (!result)
-		result = copy_cost(device, WEFT_ENGINE_DMA_IN, SAMPLE_BYTES, &in);
-	if (!result)
-		result = copy_cost(device, WEFT_ENGINE_DMA_OUT, SAMPLE_BYTES, &out);
+		result = copy_cost(device, engine, 2 * SAMPLE_BYTES, &two);
 	if (result)
 		return result;
-	costs->page_seconds = (double)small.cycles / clock;
-	costs->page_in_bytes_per_second = SAMPLE_BYTES * clock / (double)(in.cycles ? in.cycles : 1);
-	costs->page_out_bytes_per_second = SAMPLE_BYTES * clock / (double)(out.cycles ? out.cycles : 1);
-	costs->page_joules_per_byte = (double)(in.picojoules + out.picojoules) * 1e-12 / (2.0 * SAMPLE_BYTES);
-	costs->load_bytes_per_second = LOAD_BYTES_PER_SECOND;
-	costs->store_bytes_per_second = STORE_BYTES_PER_SECOND;
-	costs->storage_seconds = STORAGE_SECONDS;
-	costs->storage_joules_per_byte = STORAGE_JOULES_PER_BYTE;
+	cycles = two.cycles > one.cycles ? (double)(two.cycles - one.cycles) : 1;
+	picojoules = (double)two.picojoules - (double)one.picojoules;
+	*transfer = (struct weft_transfer_cost){
+		.seconds = fmax((double)one.cycles - cycles, 0) / clock,
+		.bytes_per_second = SAMPLE_BYTES * clock / cycles,
+		.joules = fmax((double)one.picojoules - picojoules, 0) * 1e-12,
+		.joules_per_byte = picojoules * 1e-12 / SAMPLE_BYTES,
+	};
 	return 0;
+}
+
+static int transfer_costs(struct accel_device *device, double clock, struct weft_costs *costs)
+{
+	int result = transfer_cost(device, WEFT_ENGINE_DMA_IN, clock, &costs->page_in);
+
+	costs->load = (struct weft_transfer_cost){STORAGE_SECONDS, LOAD_BYTES_PER_SECOND, 0, STORAGE_JOULES_PER_BYTE};
+	costs->store = (struct weft_transfer_cost){STORAGE_SECONDS, STORE_BYTES_PER_SECOND, 0, STORAGE_JOULES_PER_BYTE};
+	return result ? result : transfer_cost(device, WEFT_ENGINE_DMA_OUT, clock, &costs->page_out);
 }
 
 int weft_costs_model(struct accel_device *device, const struct weft_graph *graph, struct weft_costs *costs)

@@ -338,7 +338,7 @@ int weft_session_step(struct weft_session *session)
 	session->seconds += now_seconds() - start;
 	session->joules +=
 		(double)(model_picojoules(session) - joules) * 1e-12 +
-		(double)session->plan->paged_bytes[WEFT_TIER_STORAGE] * session->costs.storage_joules_per_byte;
+		(double)session->plan->paged_bytes[WEFT_TIER_STORAGE] * session->costs.load.joules_per_byte;
 	session->steps++;
 	session->steps_run++;
 	return session->tracing ? weft_session_collect(session) : 0;

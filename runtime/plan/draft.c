@@ -198,11 +198,11 @@ static void move_loads(struct mover *m, uint32_t *last)
 		switch (action->kind) {
 		case WEFT_ACTION_PAGE_IN:
 			move_back(m, i, hosted[b] > freed[b] ? hosted[b] : freed[b], WEFT_TIER_DEVICE,
-				  m->ahead * (costs->page_seconds + bytes / costs->page_in_bytes_per_second));
+				  m->ahead * weft_transfer_seconds(&costs->page_in, bytes));
 			break;
 		case WEFT_ACTION_LOAD:
 			move_back(m, i, stored[b] > unhosted[b] ? stored[b] : unhosted[b], WEFT_TIER_HOST,
-				  m->ahead * (costs->storage_seconds + bytes / costs->load_bytes_per_second));
+				  m->ahead * weft_transfer_seconds(&costs->load, bytes));
 			/* The page-in that follows may move as far as just behind it. */
 			hosted[b] = m->key[i] < i ? (uint32_t)m->key[i] : i;
 			break;

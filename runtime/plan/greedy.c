@@ -73,7 +73,7 @@ static double away_cost(const struct weft_problem *problem, uint32_t b)
 	const struct weft_costs *costs = problem->costs;
 	double transfers = (double)base->uses + (base->updates ? 1 : 0);
 
-	return transfers * (costs->page_seconds / (double)base->bytes + 1 / costs->page_in_bytes_per_second);
+	return transfers * weft_transfer_seconds(&costs->page_in, (double)base->bytes) / (double)base->bytes;
 }
 
 static int by_away_cost(const void *x, const void *y, void *user)

@@ -94,17 +94,29 @@ enum weft_policy {
 	WEFT_POLICY_STORAGE,   /* activations go to storage only, nothing is recomputed */
 };
 
+/** What moving bytes between two tiers costs: so much for each transfer, and so much for each byte. */
+struct weft_transfer_cost {
+	double seconds, bytes_per_second;
+	double joules, joules_per_byte;
+};
+
 /** What actions cost, from the device's model or from measurement. */
 struct weft_costs {
 	double *operation_seconds; /* per operation of the graph */
 	double *operation_joules;
-	double page_in_bytes_per_second, page_out_bytes_per_second;
-	double page_seconds; /* latency of one page-in or page-out */
-	double page_joules_per_byte;
-	double store_bytes_per_second, load_bytes_per_second;
-	double storage_seconds;
-	double storage_joules_per_byte;
+	struct weft_transfer_cost page_in, page_out, load, store;
+	double step_seconds; /* of a step besides its actions: submitting it, and being told that it has ended */
 };
+
+static inline double weft_transfer_seconds(const struct weft_transfer_cost *cost, double bytes)
+{
+	return cost->seconds + bytes / cost->bytes_per_second;
+}
+
+static inline double weft_transfer_joules(const struct weft_transfer_cost *cost, double bytes)
+{
+	return cost->joules + bytes * cost->joules_per_byte;
+}
 
 struct weft_plan_request {
 	const struct weft_graph *graph;

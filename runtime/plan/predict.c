@@ -42,6 +42,7 @@ static enum lane lane_of(const struct weft_action *action)
 static double cost(struct weft_plan *plan, const struct weft_action *action, uint64_t moved,
 		   const struct weft_costs *costs)
 {
+	const struct weft_transfer_cost *transfer;
 	double bytes = (double)moved;
 
 	switch (action->kind) {
@@ -51,17 +52,15 @@ static double cost(struct weft_plan *plan, const struct weft_action *action, uin
 	case WEFT_ACTION_PAGE_IN:
 	case WEFT_ACTION_PAGE_OUT:
 		plan->paged_bytes[WEFT_TIER_HOST] += moved;
-		plan->joules += bytes * costs->page_joules_per_byte;
-		return costs->page_seconds + bytes / (action->kind == WEFT_ACTION_PAGE_IN
-							      ? costs->page_in_bytes_per_second
-							      : costs->page_out_bytes_per_second);
+		transfer = action->kind == WEFT_ACTION_PAGE_IN ? &costs->page_in : &costs->page_out;
+		break;
 	default:
 		plan->paged_bytes[WEFT_TIER_STORAGE] += moved;
-		plan->joules += bytes * costs->storage_joules_per_byte;
-		return costs->storage_seconds + bytes / (action->kind == WEFT_ACTION_LOAD
-								 ? costs->load_bytes_per_second
-								 : costs->store_bytes_per_second);
+		transfer = action->kind == WEFT_ACTION_LOAD ? &costs->load : &costs->store;
+		break;
 	}
+	plan->joules += weft_transfer_joules(transfer, bytes);
+	return weft_transfer_seconds(transfer, bytes);
 }
 
 int weft_plan_predict_times(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
@@ -96,7 +95,7 @@ int weft_plan_predict_times(struct weft_plan *plan, const struct weft_graph *gra
 		for (unsigned int i = 0; !result && i < walk.accesses; i++)
 			result = weft_hazards_record(hazards, &walk.access[i], index);
 	}
-	plan->seconds = last;
+	plan->seconds = last + costs->step_seconds;
 	weft_walk_end(&walk);
 	weft_hazards_free(hazards);
 	return result;

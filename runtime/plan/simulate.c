@@ -30,13 +30,13 @@ static double page_seconds(const struct simulation *s, uint32_t b, bool out)
 
 	if (s->tactics->by_bytes)
 		return bytes * (out ? 2 : 1);
-	seconds = costs->page_seconds + bytes / costs->page_in_bytes_per_second;
+	seconds = weft_transfer_seconds(&costs->page_in, bytes);
 	if (out)
-		seconds += costs->page_seconds + bytes / costs->page_out_bytes_per_second;
+		seconds += weft_transfer_seconds(&costs->page_out, bytes);
 	if (storage)
-		seconds += costs->storage_seconds + bytes / costs->load_bytes_per_second;
+		seconds += weft_transfer_seconds(&costs->load, bytes);
 	if (storage && out)
-		seconds += costs->storage_seconds + bytes / costs->store_bytes_per_second;
+		seconds += weft_transfer_seconds(&costs->store, bytes);
 	return seconds;
 }
 

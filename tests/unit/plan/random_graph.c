@@ -312,14 +312,10 @@ struct weft_graph *random_graph(uint64_t seed, unsigned int layers)
 struct weft_costs random_costs(const struct weft_graph *graph)
 {
 	struct weft_costs costs = {
-		.page_in_bytes_per_second = 8e9,
-		.page_out_bytes_per_second = 8e9,
-		.page_seconds = 1e-6,
-		.page_joules_per_byte = 60e-12,
-		.store_bytes_per_second = 1e9,
-		.load_bytes_per_second = 1e9,
-		.storage_seconds = 1e-4,
-		.storage_joules_per_byte = 1e-9,
+		.page_in = {1e-6, 8e9, 0, 60e-12},
+		.page_out = {1e-6, 8e9, 0, 60e-12},
+		.store = {1e-4, 1e9, 0, 1e-9},
+		.load = {1e-4, 1e9, 0, 1e-9},
 	};
 
 	costs.operation_seconds = calloc(graph->operations, sizeof(double));

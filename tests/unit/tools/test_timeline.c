@@ -67,14 +67,10 @@ static struct weft_costs costs_of(const struct weft_graph *graph)
 	struct weft_costs costs = {
 		.operation_seconds = calloc(graph->operations, sizeof(double)),
 		.operation_joules = calloc(graph->operations, sizeof(double)),
-		.page_in_bytes_per_second = 1e9,
-		.page_out_bytes_per_second = 1e9,
-		.page_seconds = 1e-6,
-		.page_joules_per_byte = 1e-10,
-		.store_bytes_per_second = 5e8,
-		.load_bytes_per_second = 5e8,
-		.storage_seconds = 5e-5,
-		.storage_joules_per_byte = 1e-9,
+		.page_in = {1e-6, 1e9, 0, 1e-10},
+		.page_out = {1e-6, 1e9, 0, 1e-10},
+		.store = {5e-5, 5e8, 0, 1e-9},
+		.load = {5e-5, 5e8, 0, 1e-9},
 	};
 
 	for (uint32_t i = 0; i < graph->operations; i++) {
