@@ -22,7 +22,7 @@ static uint64_t since(const struct weft_session *session, uint64_t ns)
 	return ns > session->step_start_ns ? ns - session->step_start_ns : 0;
 }
 
-static void add_event(struct weft_session *session, uint32_t index, uint64_t start, uint64_t end)
+static void add_event(struct weft_session *session, uint32_t index, uint64_t start, uint64_t end, uint64_t cycles)
 {
 	static const uint8_t lane[] = {
 		[WEFT_ACTION_COMPUTE] = LANE_COMPUTE, [WEFT_ACTION_PAGE_OUT] = LANE_PAGE_OUT,
@@ -39,6 +39,7 @@ static void add_event(struct weft_session *session, uint32_t index, uint64_t sta
 		.name = compute ? graph->operation[action->operation].name : graph->value[action->value].name,
 		.start_ns = since(session, start),
 		.end_ns = since(session, end),
+		.model_cycles = cycles,
 		.bytes = compute ? 0 : graph->value[action->value].bytes,
 		.action = index,
 	};
@@ -77,9 +78,10 @@ int weft_session_collect(struct weft_session *session)
 	while ((count = accel_context_trace_read(context, record, 64)))
 		for (size_t i = 0; i < count; i++)
 			if (record[i].tag < session->plan->actions && session->events < most)
-				add_event(session, record[i].tag, record[i].start_ns, record[i].end_ns);
+				add_event(session, record[i].tag, record[i].start_ns, record[i].end_ns,
+					  record[i].model_cycles);
 	for (size_t i = 0; i < stamps && session->events < most; i++)
-		add_event(session, stamp[i].action, stamp[i].start_ns, stamp[i].end_ns);
+		add_event(session, stamp[i].action, stamp[i].start_ns, stamp[i].end_ns, 0);
 	qsort(session->event, session->events, sizeof(*session->event), by_start);
 	return 0;
 }

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "exec/calibration.h"
 #include "plan/split.h"
 #include "plan/tile.h"
 #include "weft/error.h"
@@ -14,6 +17,9 @@ struct planning {
 	struct weft_graph **graph;
 	struct weft_plan **plan;
 	struct weft_costs *costs;
+	const char *storage_dir;
+	struct weft_calibration calibration; /* of the device and the session's graph */
+	bool calibrated;
 };
 
 /* Most parts that large activations are split into. */
@@ -47,6 +53,8 @@ static int plan_graph(struct planning *p, const struct weft_graph *graph, struct
 
 	weft_costs_clear(p->costs);
 	result = weft_costs_model(p->device, graph, p->costs);
+	if (!result && p->calibrated)
+		weft_calibration_apply(&p->calibration, graph, p->storage_dir, p->costs);
 	request->graph = graph;
 	request->costs = p->costs;
 	return result ? result : weft_planner_greedy.plan(request, p->plan, least);
@@ -255,6 +263,21 @@ static int plan_smaller(struct planning *p, struct weft_plan_request *request, s
 				 "budget");
 }
 
+/* Costs that were measured, if there are any: without them, the device's model does. */
+static void use_measured(struct planning *p, const struct accel_device_info *info)
+{
+	uint64_t device = weft_device_key(info), model = weft_graph_key(*p->graph);
+	char path[PATH_MAX];
+	int result;
+
+	if (weft_calibration_path(device, model, path, sizeof(path)))
+		return;
+	result = weft_calibration_read(path, device, model, &p->calibration);
+	p->calibrated = !result;
+	if (result && result != -ENOENT)
+		fprintf(stderr, "weft: warning: %s (weft calibrate); planning with the device's model\n", weft_error());
+}
+
 int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 		      const struct weft_session_options *options, struct weft_plan **plan, struct weft_costs *costs,
 		      struct weft_session_refusal *refusal)
@@ -268,7 +291,8 @@ int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 		.seconds = options->plan_seconds,
 		.seed = options->seed,
 	};
-	struct planning p = {device, graph, plan, costs};
+	struct planning p = {
+		.device = device, .graph = graph, .plan = plan, .costs = costs, .storage_dir = options->storage_dir};
 	int result;
 
 	*plan = NULL;
@@ -282,6 +306,8 @@ int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 		return weft_fail(-result, "%s", accel_error());
 	if (request.budget.bytes[WEFT_TIER_DEVICE] > info.device_memory_bytes)
 		request.budget.bytes[WEFT_TIER_DEVICE] = info.device_memory_bytes;
+	if (!options->model_costs)
+		use_measured(&p, &info);
 	result = plan_graph(&p, *graph, &request, &least);
 	if (result == -ENOSPC && options->policy != WEFT_POLICY_KEEP)
 		result = plan_smaller(&p, &request, &least);
@@ -294,5 +320,6 @@ int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 		weft_plan_free(*plan);
 		*plan = NULL;
 	}
+	weft_calibration_clear(&p.calibration);
 	return result;
 }

@@ -77,6 +77,9 @@ int weft_draft_finish(const struct weft_draft *draft, struct weft_plan **plan);
 
 /** Fill in the predictions of a plan. */
 int weft_plan_predict(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs);
+/** The same, where some actions are known to take @known seconds (others: negative). */
+int weft_plan_predict_known(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
+			    const double *known);
 /** The same, and when each action starts and ends, in seconds; room for plan->actions each, drops are left alone. */
 int weft_plan_predict_times(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
 			    double *start, double *finish);

@@ -48,6 +48,9 @@ struct weft_action {
 	uint64_t place[WEFT_MAX_OPERANDS];
 };
 
+/** What runs actions, one after another each; lanes overlap. */
+enum weft_lane { WEFT_LANE_COMPUTE, WEFT_LANE_PAGE_IN, WEFT_LANE_PAGE_OUT, WEFT_LANE_STORAGE, WEFT_LANES };
+
 #define WEFT_PLAN_ALIGN 64
 #define WEFT_PLAN_IO_ALIGN 4096
 
@@ -73,6 +76,7 @@ struct weft_plan {
 	uint64_t peak[WEFT_TIERS]; /* arena sizes: the highest byte ever used */
 	/* What the planner predicts for one step. */
 	double seconds;
+	double lane_seconds[WEFT_LANES]; /* that each lane is busy */
 	double joules;
 	double bound_joules; /* proven lower bound, 0 if none */
 	double solver_seconds;
@@ -106,6 +110,7 @@ struct weft_costs {
 	double *operation_joules;
 	struct weft_transfer_cost page_in, page_out, load, store;
 	double step_seconds; /* of a step besides its actions: submitting it, and being told that it has ended */
+	bool measured;	     /* seconds are those of this device, not of its model */
 };
 
 static inline double weft_transfer_seconds(const struct weft_transfer_cost *cost, double bytes)
@@ -130,8 +135,9 @@ struct weft_plan_request {
 };
 
 struct weft_plan_refusal {
-	uint64_t least_device_bytes; /* a device budget that works with the other budgets as given, the smallest found; 0: none does */
-	uint64_t least_host_bytes; /* likewise for the host tier, device as given; 0: none does */
+	uint64_t least_device_bytes; /* a device budget that works with the other budgets as given, the smallest found;
+					0: none does */
+	uint64_t least_host_bytes;   /* likewise for the host tier, device as given; 0: none does */
 };
 
 struct weft_planner {

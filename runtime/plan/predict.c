@@ -5,12 +5,11 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "plan/draft.h"
 #include "plan/walk.h"
 #include "weft/error.h"
-
-enum lane { LANE_COMPUTE, LANE_IN, LANE_OUT, LANE_STORAGE, LANES };
 
 struct timeline {
 	double *finish; /* per action */
@@ -25,17 +24,17 @@ static void wait_for(void *user, uint32_t earlier)
 		timeline->ready = timeline->finish[earlier];
 }
 
-static enum lane lane_of(const struct weft_action *action)
+static enum weft_lane lane_of(const struct weft_action *action)
 {
 	switch (action->kind) {
 	case WEFT_ACTION_COMPUTE:
-		return LANE_COMPUTE;
+		return WEFT_LANE_COMPUTE;
 	case WEFT_ACTION_PAGE_IN:
-		return LANE_IN;
+		return WEFT_LANE_PAGE_IN;
 	case WEFT_ACTION_PAGE_OUT:
-		return LANE_OUT;
+		return WEFT_LANE_PAGE_OUT;
 	default:
-		return LANE_STORAGE;
+		return WEFT_LANE_STORAGE;
 	}
 }
 
@@ -63,12 +62,13 @@ static double cost(struct weft_plan *plan, const struct weft_action *action, uin
 	return weft_transfer_seconds(transfer, bytes);
 }
 
-int weft_plan_predict_times(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
-			    double *start, double *finish)
+/* @known: seconds per action, negative where they follow from @costs; or NULL. */
+static int predict(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
+		   const double *known, double *start, double *finish)
 {
 	struct timeline timeline = {.finish = finish};
 	struct weft_hazards *hazards = weft_hazards_new();
-	double free_at[LANES] = {0}, last = 0;
+	double free_at[WEFT_LANES] = {0}, last = 0;
 	const struct weft_action *action;
 	struct weft_walk walk;
 	int result;
@@ -77,10 +77,12 @@ int weft_plan_predict_times(struct weft_plan *plan, const struct weft_graph *gra
 	if (!result && !hazards)
 		result = weft_fail(ENOMEM, "no memory for planning");
 	plan->joules = 0;
+	memset(plan->lane_seconds, 0, sizeof(plan->lane_seconds));
 	plan->paged_bytes[WEFT_TIER_HOST] = plan->paged_bytes[WEFT_TIER_STORAGE] = 0;
 	while (!result && (action = weft_walk_next(&walk))) {
 		uint32_t index = walk.next - 1;
-		enum lane lane = lane_of(action);
+		enum weft_lane lane = lane_of(action);
+		double seconds;
 
 		if (action->kind == WEFT_ACTION_DROP)
 			continue;
@@ -88,7 +90,11 @@ int weft_plan_predict_times(struct weft_plan *plan, const struct weft_graph *gra
 		for (unsigned int i = 0; i < walk.accesses; i++)
 			weft_hazards_visit(hazards, &walk.access[i], wait_for, &timeline);
 		start[index] = timeline.ready;
-		timeline.finish[index] = timeline.ready + cost(plan, action, walk.bytes, costs);
+		seconds = cost(plan, action, walk.bytes, costs);
+		if (known && known[index] >= 0)
+			seconds = known[index];
+		plan->lane_seconds[lane] += seconds;
+		timeline.finish[index] = timeline.ready + seconds;
 		free_at[lane] = timeline.finish[index];
 		if (timeline.finish[index] > last)
 			last = timeline.finish[index];
@@ -101,13 +107,25 @@ int weft_plan_predict_times(struct weft_plan *plan, const struct weft_graph *gra
 	return result;
 }
 
-int weft_plan_predict(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs)
+int weft_plan_predict_times(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
+			    double *start, double *finish)
+{
+	return predict(plan, graph, costs, NULL, start, finish);
+}
+
+int weft_plan_predict_known(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
+			    const double *known)
 {
 	double *start = calloc(plan->actions + 1, sizeof(*start)), *finish = calloc(plan->actions + 1, sizeof(*finish));
-	int result = start && finish ? weft_plan_predict_times(plan, graph, costs, start, finish)
+	int result = start && finish ? predict(plan, graph, costs, known, start, finish)
 				     : weft_fail(ENOMEM, "no memory for planning");
 
 	free(start);
 	free(finish);
 	return result;
+}
+
+int weft_plan_predict(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs)
+{
+	return weft_plan_predict_known(plan, graph, costs, NULL);
 }

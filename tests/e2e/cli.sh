@@ -19,7 +19,7 @@ usage 2
 usage 0 --help
 usage 0 --version
 usage 2 nosuch
-for command in train infer plan info doctor; do
+for command in train infer plan calibrate info doctor; do
 	usage 0 $command --help
 	usage 2 $command --nosuch
 done
@@ -57,6 +57,34 @@ for key in feasible energy_joules bound_joules gap seconds solver_seconds peak_b
 done
 jq -e '.feasible and (.schedule | length > 10)' "$work/plan.json" >/dev/null || fail "plan --json has no schedule"
 head -c 5 "$work/plan.svg" | grep -q '<?xml' || fail "no timeline of the plan"
+
+# Measured once, used from then on, measured again when damaged.
+XDG_CACHE_HOME=$work/cache
+export XDG_CACHE_HOME
+usage 2 calibrate
+calibrate() {
+	"$WEFT" calibrate "$model" --train --batch 2 --optim sgd --device embedded:profile=m4f,mem=1M --device-mem 256K \
+		--steps 1 --json >"$work/calibrate.json" 2>"$work/err" || fail "calibrate: $(cat "$work/err")"
+}
+calibrate
+jq -e '.clock == "model" and (.measured_before | not) and .operations > 10 and (.plans | length >= 1)' "$work/calibrate.json" >/dev/null ||
+	fail "calibrate: $(cat "$work/calibrate.json")"
+# A modelled device counts what its plan predicts, to rounding.
+jq -e 'def near(a; b): (a - b) / b | fabs < 1e-6;
+	all(.plans[]; near(.predicted_seconds; .measured_seconds) and near(.predicted_joules; .measured_joules))' \
+	"$work/calibrate.json" >/dev/null || fail "plan and counters differ: $(cat "$work/calibrate.json")"
+calibrate
+jq -e .measured_before "$work/calibrate.json" >/dev/null || fail "calibrate measures again"
+"$WEFT" plan "$model" --train --batch 2 --optim sgd --device embedded:profile=m4f,mem=1M --device-mem 256K >"$work/out"
+grep -q "by measured costs" "$work/out" || fail "plan does not use measured costs"
+"$WEFT" plan "$model" --train --batch 2 --optim sgd --device embedded:profile=m4f,mem=1M --device-mem 256K --costs model >"$work/out"
+grep -q "by the device's model" "$work/out" || fail "plan uses measured costs although told not to"
+file=$(key file "$work/calibrate.json")
+truncate -s -1 "$file"
+calibrate
+jq -e '.measured_before | not' "$work/calibrate.json" >/dev/null || fail "damaged costs are used"
+grep -q damaged "$work/err" || fail "damaged costs are not mentioned"
+unset XDG_CACHE_HOME
 
 # The trained model, read back, scores what training said.
 "$WEFT" infer "$work/run/model.onnx" --data generate:28x28x1,count=320 --json >"$work/infer.json"

@@ -26,6 +26,9 @@ static const struct argp_option options[] = {
 	 "A step takes at most R times as long as without budgets (default: no limit)", 20},
 	{"policy", KEY_POLICY, "POLICY", 0,
 	 "What to do with activations: auto, keep, recompute, host, storage (default: auto)", 20},
+	{"costs", KEY_COSTS, "WHICH", 0,
+	 "Plan with costs that are measured, where weft calibrate has, or with the device's model (default: measured)",
+	 20},
 	{"plan-seconds", KEY_PLAN_SECONDS, "S", 0, "Most time to spend on planning", 20},
 	{0},
 };
@@ -99,6 +102,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_POLICY:
 		budget->session.policy = parse_policy(state, arg);
+		return 0;
+	case KEY_COSTS:
+		if (strcmp(arg, "measured") && strcmp(arg, "model"))
+			argp_error(state, "--costs %s: expected measured or model", arg);
+		budget->session.model_costs = !strcmp(arg, "model");
 		return 0;
 	case KEY_PLAN_SECONDS:
 		budget->session.plan_seconds = argument_number(state, "--plan-seconds", arg, 0, 1e9);

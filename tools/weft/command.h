@@ -14,7 +14,7 @@ struct command {
 	const char *name, *summary;
 	int (*run)(int argc, char **argv); /* argv[0] is "weft name"; returns an exit status */
 };
-extern const struct command command_train, command_infer, command_plan, command_info, command_doctor, command_quantize;
+extern const struct command command_train, command_infer, command_plan, command_info, command_doctor, command_quantize, command_calibrate;
 
 /** Keys of options without a letter; each command's own begin at KEY_COMMAND. */
 enum {
@@ -25,6 +25,7 @@ enum {
 	KEY_TIME_BUDGET,
 	KEY_POLICY,
 	KEY_PLAN_SECONDS,
+	KEY_COSTS,
 	KEY_FREEZE,
 	KEY_TRAIN_WEIGHTS,
 	KEY_LOSS,
@@ -41,7 +42,7 @@ enum {
 	KEY_COMMAND,
 };
 
-/** --device, --device-mem, --host-mem, --storage, --time-budget, --policy, --plan-seconds. */
+/** --device, --device-mem, --host-mem, --storage, --time-budget, --policy, --plan-seconds, --costs. */
 struct budget_options {
 	const char *device;
 	char *storage_dir; /* owned */

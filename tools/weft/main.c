@@ -8,7 +8,7 @@
 #include "command.h"
 
 static const struct command *const commands[] = {&command_train, &command_infer,  &command_plan,
-						 &command_info,	 &command_doctor, &command_quantize};
+						 &command_info,	 &command_doctor, &command_quantize, &command_calibrate};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -18,7 +18,7 @@ static void usage(FILE *to)
 	      "Train and run neural networks within a memory budget.\n\n",
 	      to);
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+		fprintf(to, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\nweft COMMAND --help tells a command's options; weft --version the version.\n"
 	      "Exit status: 0 done, 1 failed, 2 wrong usage, 3 budget refused.\n",
 	      to);

@@ -117,7 +117,7 @@ static void print_values(const struct weft_graph *graph, const struct weft_plan 
 	free(fate);
 }
 
-static void print_table(const struct weft_graph *graph, const struct weft_plan *plan)
+static void print_table(const struct weft_graph *graph, const struct weft_plan *plan, bool measured)
 {
 	char text[32], size[24], more[24];
 
@@ -129,7 +129,8 @@ static void print_table(const struct weft_graph *graph, const struct weft_plan *
 	       size_format(plan->paged_bytes[WEFT_TIER_HOST], size),
 	       size_format(plan->paged_bytes[WEFT_TIER_STORAGE], more));
 	printf("  %-16s %" PRIu32 " of %" PRIu32 " operations\n", "recomputed", plan->recomputed, graph->operations);
-	printf("  %-16s %s predicted\n", "step", seconds_format(plan->seconds, text));
+	printf("  %-16s %s predicted, by %s\n", "step", seconds_format(plan->seconds, text),
+	       measured ? "measured costs" : "the device's model");
 	if (plan->bound_joules > 0)
 		printf("  %-16s %s predicted, at most %.1f %% above the least possible\n", "energy",
 		       joules_format(plan->joules, text), 100 * gap(plan));
@@ -179,7 +180,7 @@ int plan_model(const struct plan_arguments *arguments)
 	} else if (arguments->json) {
 		print_json(graph, plan, &refusal);
 	} else {
-		print_table(graph, plan);
+		print_table(graph, plan, costs.measured);
 	}
 	weft_costs_clear(&costs);
 	weft_plan_free(plan);

@@ -28,6 +28,7 @@ struct weft_session_options {
 	int policy; /* enum weft_policy of plan/plan.h */
 	double plan_seconds;
 	uint64_t seed;
+	bool model_costs; /* plan with the device's model, even where its costs have been measured (weft calibrate) */
 };
 
 /** What the refusal of a budget says. */
@@ -87,6 +88,7 @@ struct weft_event {
 	bool recompute;
 	const char *name;
 	uint64_t start_ns, end_ns; /* from the start of the step */
+	uint64_t model_cycles;	   /* of the device's model; 0 for storage */
 	uint64_t bytes;
 	uint32_t action; /* index in the plan */
 };

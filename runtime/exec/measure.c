@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: MIT
+/* Measuring what commands and transfers take on the device at hand. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <accel/commands.h>
+
+#include "exec/calibration.h"
+#include "exec/session_internal.h"
+#include "plan/draft.h"
+#include "tier/storage.h"
+#include "weft/error.h"
+
+/* Transfers that lines are fitted through: of each size, several. */
+#define ROUNDS 7
+#define SIZES 5
+#define DEPTH 32 /* of storage transfers, the executor's */
+#define STORAGE_BYTES (48ull << 20)
+
+static double now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * What else the machine does can only add to a time: the least of several is what
+ * the thing itself takes.
+ */
+static double least(const double *sample, size_t samples)
+{
+	double value = samples ? sample[0] : 0;
+
+	for (size_t i = 1; i < samples; i++)
+		if (sample[i] < value)
+			value = sample[i];
+	return value;
+}
+
+/* Sorts @sample. */
+static double median(double *sample, size_t samples)
+{
+	if (!samples)
+		return 0;
+	qsort(sample, samples, sizeof(*sample), by_value);
+	return samples % 2 ? sample[samples / 2] : (sample[samples / 2 - 1] + sample[samples / 2]) / 2;
+}
+
+int weft_measure_feed(struct weft_session *session)
+{
+	const struct weft_graph *graph = weft_session_graph(session);
+	const float hyper[WEFT_HYPERS] = {
+		[WEFT_HYPER_LR] = 1e-3f,      [WEFT_HYPER_BETA1] = 0.9f,       [WEFT_HYPER_BETA2] = 0.999f,
+		[WEFT_HYPER_EPSILON] = 1e-8f, [WEFT_HYPER_GRADIENT_SCALE] = 1,
+	};
+	uint32_t random = 1;
+
+	for (uint32_t i = 0; i < graph->inputs; i++) {
+		const struct weft_value *value = &graph->value[graph->input[i]];
+		void *memory;
+		size_t bytes;
+		int result = weft_session_input(session, value->name, &memory, &bytes);
+
+		if (result)
+			return result;
+		/* Indices, labels and masks: 0 is always one. */
+		memset(memory, 0, bytes);
+		for (size_t j = 0; value->layout.type == WEFT_TYPE_F32 && j < bytes / sizeof(float); j++) {
+			random = random * 1664525 + 1013904223;
+			((float *)memory)[j] = (float)(random >> 8) / (1 << 23) - 1;
+		}
+	}
+	return weft_session_hyper(session, hyper);
+}
+
+/* Commands */
+
+struct samples {
+	struct weft_session *session;
+	enum weft_clock clock;
+	double hertz;
+	unsigned int steps;
+	double *seconds; /* per action and step */
+	uint8_t *count;	 /* per action */
+	double *gap;	 /* between one command and the next */
+	size_t gaps;
+};
+
+static int trace_steps(struct samples *s)
+{
+	const struct weft_plan *plan = s->session->plan;
+	int result = weft_session_trace(s->session, true);
+
+	for (unsigned int step = 0; !result && step < s->steps; step++) {
+		const struct weft_event *event;
+		uint64_t last_end = 0;
+		size_t events;
+
+		result = weft_session_step(s->session);
+		events = result ? 0 : weft_session_events(s->session, &event);
+		for (size_t i = 0; i < events; i++) {
+			uint32_t action = event[i].action;
+
+			if (plan->action[action].kind != WEFT_ACTION_COMPUTE || s->count[action] >= s->steps)
+				continue;
+			s->seconds[(size_t)action * s->steps + s->count[action]++] =
+				s->clock == WEFT_CLOCK_MODEL ? (double)event[i].model_cycles / s->hertz
+							     : 1e-9 * (double)(event[i].end_ns - event[i].start_ns);
+			if (last_end && event[i].start_ns > last_end)
+				s->gap[s->gaps++] = 1e-9 * (double)(event[i].start_ns - last_end);
+			last_end = event[i].end_ns;
+		}
+	}
+	weft_session_trace(s->session, false);
+	return result;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct weft_measured_command *x = a, *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+/* One entry per action, then one per key: the mean of the actions that have it. */
+static int gather_commands(struct samples *s, struct weft_calibration *out)
+{
+	const struct weft_plan *plan = s->session->plan;
+	double between = s->clock == WEFT_CLOCK_WALL ? median(s->gap, s->gaps) : 0;
+	uint32_t merged = 0;
+
+	out->command = calloc((size_t)plan->actions + 1, sizeof(*out->command));
+	if (!out->command)
+		return weft_fail(ENOMEM, "no memory to measure costs");
+	for (uint32_t a = 0; a < plan->actions; a++) {
+		weft_id o = plan->action[a].operation;
+
+		if (plan->action[a].kind != WEFT_ACTION_COMPUTE || !s->count[a])
+			continue;
+		out->command[out->commands++] = (struct weft_measured_command){
+			.key = weft_command_key(s->session->graph, o),
+			.opcode = s->session->graph->operation[o].opcode,
+			.seconds = least(s->seconds + (size_t)a * s->steps, s->count[a]) + between,
+			.modelled_seconds = s->session->costs.operation_seconds[o],
+		};
+	}
+	qsort(out->command, out->commands, sizeof(*out->command), by_key);
+	for (uint32_t first = 0, end; first < out->commands; first = end) {
+		struct weft_measured_command sum = out->command[first];
+
+		for (end = first + 1; end < out->commands && out->command[end].key == sum.key; end++)
+			sum.seconds += out->command[end].seconds;
+		sum.seconds /= end - first;
+		out->command[merged++] = sum;
+	}
+	out->commands = merged;
+	return 0;
+}
+
+static int measure_commands(struct samples *s, struct weft_calibration *out)
+{
+	size_t actions = s->session->plan->actions;
+	int result;
+
+	s->seconds = calloc(actions * s->steps + 1, sizeof(*s->seconds));
+	s->gap = calloc(actions * s->steps + 1, sizeof(*s->gap));
+	s->count = calloc(actions + 1, sizeof(*s->count));
+	result = s->seconds && s->gap && s->count ? trace_steps(s) : weft_fail(ENOMEM, "no memory to measure costs");
+	if (!result)
+		result = gather_commands(s, out);
+	free(s->seconds);
+	free(s->gap);
+	free(s->count);
+	return result;
+}
+
+/* Transfers */
+
+struct point {
+	double bytes, seconds;
+};
+
+/* The line with the least squared relative error. */
+static void fit(const struct point *point, unsigned int points, struct weft_transfer_cost *cost)
+{
+	double w = 0, wx = 0, wy = 0, wxx = 0, wxy = 0, slope, start;
+
+	for (unsigned int i = 0; i < points; i++) {
+		double weight = 1 / fmax(point[i].seconds * point[i].seconds, 1e-18);
+
+		w += weight;
+		wx += weight * point[i].bytes;
+		wy += weight * point[i].seconds;
+		wxx += weight * point[i].bytes * point[i].bytes;
+		wxy += weight * point[i].bytes * point[i].seconds;
+	}
+	slope = w * wxx > wx * wx ? (w * wxy - wx * wy) / (w * wxx - wx * wx) : 0;
+	start = (wy - slope * wx) / w;
+	/* A line that noise has bent: through the origin. */
+	if (slope <= 0 || start < 0) {
+		slope = fmax(wxy / wxx, 1e-15);
+		start = 0;
+	}
+	cost->seconds = start;
+	cost->bytes_per_second = 1 / slope;
+}
+
+struct pager {
+	struct accel_context *context;
+	struct accel_queue *queue;
+	struct accel_stream *stream;
+	struct accel_buffer *device, *host;
+	double hertz;
+	enum weft_clock clock;
+	uint64_t next; /* place in both buffers */
+};
+
+/* Every transfer goes to another place, so that caches hold none of them. */
+static int page(struct pager *p, enum weft_engine engine, uint32_t bytes, double *seconds)
+{
+	uint64_t room = accel_buffer_bytes(p->host) - bytes, point;
+	uint64_t host = accel_buffer_address(p->host) + (p->next > room ? 0 : p->next);
+	uint64_t device = accel_buffer_address(p->device) + (p->next > room ? 0 : p->next);
+	bool in = engine == WEFT_ENGINE_DMA_IN;
+	struct weft_tensor source = accel_tensor(in ? host : device, WEFT_TYPE_U8, 1, &bytes);
+	struct weft_tensor target = accel_tensor(in ? device : host, WEFT_TYPE_U8, 1, &bytes);
+	struct accel_trace_record record;
+	union accel_command command;
+	int result = accel_stream_reset(p->stream);
+
+	p->next = p->next > room ? bytes : p->next + bytes;
+	accel_cmd_copy(&command, engine, &source, &target);
+	if (!result)
+		result = accel_stream_append(p->stream, &command.header);
+	if (!result)
+		result = accel_context_trace(p->context, 1);
+	if (!result)
+		result = accel_queue_submit(p->queue, p->stream, NULL, &point);
+	if (!result)
+		result = accel_queue_wait(p->queue, point, ACCEL_WAIT_FOREVER);
+	if (!result && accel_context_trace_read(p->context, &record, 1) != 1)
+		result = -EIO;
+	if (result)
+		return weft_fail(-result, "measuring transfers of %u bytes: %s", bytes, accel_error());
+	*seconds = p->clock == WEFT_CLOCK_MODEL ? (double)record.model_cycles / p->hertz
+						: 1e-9 * (double)(record.end_ns - record.start_ns);
+	return 0;
+}
+
+static int measure_direction(struct pager *p, enum weft_engine engine, uint64_t most, struct weft_transfer_cost *cost)
+{
+	struct point point[SIZES];
+	unsigned int points = 0;
+	int result = 0;
+
+	for (uint64_t bytes = most; !result && points < SIZES && bytes >= 64; bytes /= 8) {
+		double sample[ROUNDS];
+
+		for (unsigned int i = 0; !result && i < ROUNDS; i++)
+			result = page(p, engine, (uint32_t)bytes, &sample[i]);
+		point[points++] = (struct point){(double)bytes, result ? 0 : least(sample, ROUNDS)};
+	}
+	if (!result)
+		fit(point, points, cost);
+	return result;
+}
+
+static int measure_paging(struct accel_device *device, double hertz, struct weft_calibration *out)
+{
+	struct accel_device_info info = {.size = sizeof(info)};
+	struct accel_counters counters = {.size = sizeof(counters)};
+	struct pager p = {.clock = out->clock, .hertz = hertz};
+	uint64_t room = 128u << 20, unused;
+	int result = accel_device_query(device, &info);
+	double seconds;
+
+	if (!result)
+		result = accel_device_counters(device, &counters);
+	unused = result ? 0 : info.device_memory_bytes - counters.device_bytes;
+	while (room > 4096 && room > unused / 2)
+		room /= 2;
+	if (!result)
+		result = accel_context_new(device, NULL, &p.context);
+	if (!result)
+		result = accel_queue_new(p.context, NULL, &p.queue);
+	if (!result)
+		result = accel_stream_new(p.context, &p.stream);
+	if (!result)
+		result = accel_buffer_new(p.context, room, ACCEL_DEVICE_MEMORY, &p.device);
+	if (!result)
+		result = accel_buffer_new(p.context, room, ACCEL_HOST_MEMORY, &p.host);
+	if (result)
+		weft_fail(-result, "measuring transfers: %s", accel_error());
+	if (!result)
+		result =
+			page(&p, WEFT_ENGINE_DMA_IN, (uint32_t)room, &seconds); /* pages not yet written do not count */
+	if (!result)
+		result = page(&p, WEFT_ENGINE_DMA_OUT, (uint32_t)room, &seconds);
+	if (!result)
+		result = measure_direction(&p, WEFT_ENGINE_DMA_IN, room / 16, &out->page_in);
+	if (!result)
+		result = measure_direction(&p, WEFT_ENGINE_DMA_OUT, room / 16, &out->page_out);
+	accel_buffer_unref(p.host);
+	accel_buffer_unref(p.device);
+	accel_stream_unref(p.stream);
+	accel_queue_unref(p.queue);
+	accel_context_unref(p.context);
+	return result;
+}
+
+/* Move @blocks blocks with as many under way as the executor has; seconds per block. */
+static int move_blocks(struct weft_storage *storage, char *memory, uint64_t bytes, uint32_t blocks, bool write,
+		       double *seconds)
+{
+	double start = now_seconds();
+	uint32_t begun = 0, ended = 0;
+
+	while (ended < blocks) {
+		uint64_t tag;
+		int result = 0;
+
+		for (; !result && begun < blocks && begun - ended < DEPTH; begun++)
+			result = write ? weft_storage_write(storage, begun, begun * bytes,
+							    memory + begun % DEPTH * bytes, bytes, begun)
+				       : weft_storage_read(storage, begun, begun * bytes,
+							   memory + begun % DEPTH * bytes, bytes, begun);
+		if (!result)
+			result = weft_storage_wait(storage, &tag);
+		if (result)
+			return result;
+		ended++;
+	}
+	*seconds = (now_seconds() - start) / blocks;
+	return 0;
+}
+
+static int measure_blocks(const char *dir, uint64_t bytes, struct point *store, struct point *load)
+{
+	uint32_t blocks = STORAGE_BYTES / bytes > 2 * DEPTH ? (uint32_t)(STORAGE_BYTES / bytes) : 2 * DEPTH;
+	struct weft_storage_options options = {
+		.dir = dir, .bytes = blocks * bytes, .memory_bytes = DEPTH * bytes, .keys = blocks, .depth = DEPTH};
+	struct weft_storage *storage = NULL;
+	double sample[2][3];
+	int result;
+
+	if (posix_memalign(&options.memory, WEFT_STORAGE_ALIGN, options.memory_bytes))
+		return weft_fail(ENOMEM, "no memory to measure storage");
+	memset(options.memory, 0x5a, options.memory_bytes);
+	result = weft_storage_open(&options, &storage);
+	for (unsigned int i = 0; !result && i < 3; i++) {
+		result = move_blocks(storage, options.memory, bytes, blocks, true, &sample[0][i]);
+		if (!result)
+			result = move_blocks(storage, options.memory, bytes, blocks, false, &sample[1][i]);
+	}
+	weft_storage_close(storage);
+	free(options.memory);
+	if (result)
+		return result;
+	*store = (struct point){(double)bytes, least(sample[0], 3)};
+	*load = (struct point){(double)bytes, least(sample[1], 3)};
+	return 0;
+}
+
+/* With blocks as large as values are: 64 KiB, 512 KiB and 4 MiB. */
+static int measure_storage(const char *dir, struct weft_calibration *out)
+{
+	struct point store[3], load[3];
+
+	for (unsigned int i = 0; i < 3; i++) {
+		int result = measure_blocks(dir, 65536ull << 3 * i, &store[i], &load[i]);
+
+		if (result)
+			return result;
+	}
+	fit(store, 3, &out->store);
+	fit(load, 3, &out->load);
+	out->storage_key = weft_storage_key(dir);
+	return 0;
+}
+
+/* What is left of a step's time when all that the plan says is taken off. */
+static int measure_step(struct samples *s, double wall, struct weft_calibration *out)
+{
+	const struct weft_session *session = s->session;
+	struct weft_plan plan = *session->plan;
+	struct weft_costs costs = session->costs;
+	size_t bytes = (session->graph->operations + 1) * sizeof(double);
+	int result;
+
+	costs.operation_seconds = malloc(bytes);
+	if (!costs.operation_seconds)
+		return weft_fail(ENOMEM, "no memory to measure costs");
+	memcpy(costs.operation_seconds, session->costs.operation_seconds, bytes);
+	weft_calibration_apply(out, session->graph, NULL, &costs);
+	result = weft_plan_predict(&plan, session->graph, &costs);
+	free(costs.operation_seconds);
+	if (!result)
+		out->step_seconds = fmax(wall - plan.seconds, 0);
+	return result;
+}
+
+/* The plan's seconds with the cycles that the device counted for each action. */
+static int modelled_seconds(const struct weft_session *session, double hertz, double *seconds)
+{
+	struct weft_plan plan = *session->plan;
+	double *known = malloc((plan.actions + 1) * sizeof(*known));
+	int result;
+
+	if (!known)
+		return weft_fail(ENOMEM, "no memory to measure a step");
+	for (uint32_t a = 0; a < plan.actions; a++)
+		known[a] = -1;
+	for (size_t i = 0; i < session->events; i++)
+		if (session->event[i].model_cycles)
+			known[session->event[i].action] = (double)session->event[i].model_cycles / hertz;
+	result = weft_plan_predict_known(&plan, session->graph, &session->costs, known);
+	free(known);
+	*seconds = plan.seconds;
+	return result;
+}
+
+int weft_measure_steps(struct weft_session *session, enum weft_clock clock, unsigned int steps,
+		       struct weft_step_cost *cost)
+{
+	struct accel_device_info info = {.size = sizeof(info)};
+	double *wall = calloc(steps + 1, sizeof(*wall)), joules = session->joules;
+	int result = wall ? 0 : weft_fail(ENOMEM, "no memory to measure a step");
+
+	if (!result && accel_device_query(session->device, &info))
+		result = weft_fail(EIO, "%s", accel_error());
+	if (!result && clock == WEFT_CLOCK_MODEL)
+		result = weft_session_trace(session, true);
+	for (unsigned int i = 0; !result && i < steps; i++) {
+		double start = now_seconds();
+
+		result = weft_session_step(session);
+		wall[i] = now_seconds() - start;
+		if (!result && clock == WEFT_CLOCK_MODEL)
+			result = modelled_seconds(session, info.clock_hz ? (double)info.clock_hz : 1e9, &wall[i]);
+	}
+	if (clock == WEFT_CLOCK_MODEL)
+		weft_session_trace(session, false);
+	cost->seconds = least(wall, steps);
+	cost->joules = (session->joules - joules) / (steps ? steps : 1);
+	free(wall);
+	return result;
+}
+
+int weft_measure(struct accel_device *device, struct weft_session *session, unsigned int steps, const char *storage_dir,
+		 struct weft_calibration *out)
+{
+	struct accel_device_info info = {.size = sizeof(info)};
+	struct samples s = {.session = session, .steps = steps};
+	struct weft_step_cost step;
+	int result = accel_device_query(device, &info);
+
+	memset(out, 0, sizeof(*out));
+	if (result)
+		result = weft_fail(-result, "%s", accel_error());
+	s.clock = out->clock = weft_calibration_clock(&info);
+	s.hertz = info.clock_hz ? (double)info.clock_hz : 1e9;
+	if (!result)
+		result = weft_measure_feed(session);
+	/* The first step finds nothing in caches and pages not yet touched. */
+	if (!result)
+		result = weft_session_step(session);
+	if (!result)
+		result = measure_commands(&s, out);
+	if (!result)
+		result = weft_measure_steps(session, s.clock, steps, &step);
+	if (!result)
+		result = measure_paging(device, s.hertz, out);
+	if (!result && storage_dir)
+		result = measure_storage(storage_dir, out);
+	if (!result && out->clock == WEFT_CLOCK_WALL)
+		result = measure_step(&s, step.seconds, out);
+	if (result)
+		weft_calibration_clear(out);
+	return result;
+}
