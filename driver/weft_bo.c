@@ -18,6 +18,7 @@
 #include "weft_compat.h"
 #include "weft_context.h"
 #include "weft_device.h"
+#include "weft_inject.h"
 
 /**
  * weft_bo_alloc() - an object without memory
@@ -31,11 +32,11 @@
  */
 struct weft_bo *weft_bo_alloc(struct weft_device *wdev, u64 size, const struct drm_gem_object_funcs *funcs)
 {
-	struct weft_bo *bo = kzalloc(sizeof(*bo), GFP_KERNEL);
+	struct weft_bo *bo = weft_alloc(kzalloc(sizeof(*bo), GFP_KERNEL));
 
 	if (!bo)
 		return NULL;
-	bo->entries = kvmalloc_array(size >> PAGE_SHIFT, sizeof(*bo->entries), GFP_KERNEL | __GFP_ACCOUNT);
+	bo->entries = weft_alloc(kvmalloc_array(size >> PAGE_SHIFT, sizeof(*bo->entries), GFP_KERNEL_ACCOUNT));
 	if (!bo->entries) {
 		kfree(bo);
 		return NULL;

@@ -23,7 +23,8 @@ struct weft_usage;
  * @blocks: device memory: of the allocator
  * @pages: host memory: its pages; NULL if imported
  * @sgt: host memory: its DMA mapping; NULL after removal of the device
- * @link: in weft_device.host_bos; protected by weft_device.host_bos_lock
+ * @saved: device memory: its contents, while the system sleeps
+ * @link: in weft_device.host_bos or .device_bos; protected by weft_device.bos_lock
  */
 struct weft_bo {
 	struct drm_gem_object base;
@@ -36,6 +37,7 @@ struct weft_bo {
 	struct list_head blocks;
 	struct page **pages;
 	struct sg_table *sgt;
+	void *saved;
 	struct list_head link;
 };
 

@@ -5,18 +5,25 @@
  * Blocks of the buddy allocator.  When it is full it is full: nothing is evicted,
  * since user space schedules what is where; the answer is ENOSPC.
  */
+#include <linux/vmalloc.h>
+
 #include <drm/drm_drv.h>
 #include <drm/drm_gem.h>
 
 #include "weft_bo.h"
 #include "weft_compat.h"
 #include "weft_device.h"
+#include "weft_pm.h"
 
 static void bo_free(struct drm_gem_object *obj)
 {
 	struct weft_device *wdev = to_weft_device(obj->dev);
 	struct weft_bo *bo = to_weft_bo(obj);
 
+	mutex_lock(&wdev->bos_lock);
+	list_del(&bo->link);
+	mutex_unlock(&wdev->bos_lock);
+	vfree(bo->saved);
 	mutex_lock(&wdev->memory.lock);
 	drm_buddy_free_list(&wdev->memory.mm, &bo->blocks, 0);
 	mutex_unlock(&wdev->memory.lock);
@@ -43,16 +50,40 @@ static vm_fault_t bo_fault(struct vm_fault *vmf)
 	return ret;
 }
 
+/* A mapping reaches the device without the driver's knowing, so it keeps the device awake. */
+static void bo_vm_open(struct vm_area_struct *vma)
+{
+	struct drm_gem_object *obj = vma->vm_private_data;
+
+	weft_pm_get_awake(to_weft_device(obj->dev));
+	drm_gem_vm_open(vma);
+}
+
+static void bo_vm_close(struct vm_area_struct *vma)
+{
+	struct drm_gem_object *obj = vma->vm_private_data;
+
+	weft_pm_put(to_weft_device(obj->dev));
+	drm_gem_vm_close(vma);
+}
+
 static const struct vm_operations_struct bo_vm_ops = {
 	.fault = bo_fault,
-	.open = drm_gem_vm_open,
-	.close = drm_gem_vm_close,
+	.open = bo_vm_open,
+	.close = bo_vm_close,
 };
 
 static int bo_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 {
-	int ret = weft_bo_mmap_flags(vma);
+	struct weft_device *wdev = to_weft_device(obj->dev);
+	int idx, ret = weft_bo_mmap_flags(vma);
 
+	if (ret)
+		return ret;
+	if (!drm_dev_enter(obj->dev, &idx))
+		return -ENODEV;
+	ret = weft_pm_get(wdev);
+	drm_dev_exit(idx);
 	if (ret)
 		return ret;
 	vm_flags_set(vma, VM_PFNMAP | VM_IO);
@@ -136,5 +167,8 @@ struct weft_bo *weft_bo_device_create(struct weft_device *wdev, u64 size)
 		return ERR_PTR(ret);
 	}
 	weft_gpuva_lock_init(bo);
+	mutex_lock(&wdev->bos_lock);
+	list_add(&bo->link, &wdev->device_bos);
+	mutex_unlock(&wdev->bos_lock);
 	return bo;
 }

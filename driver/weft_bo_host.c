@@ -25,7 +25,7 @@
 
 static void undo_dma(struct weft_device *wdev, struct weft_bo *bo)
 {
-	mutex_lock(&wdev->host_bos_lock);
+	mutex_lock(&wdev->bos_lock);
 	list_del_init(&bo->link);
 	if (bo->sgt && bo->pages) {
 		dma_unmap_sgtable(&wdev->pdev->dev, bo->sgt, DMA_BIDIRECTIONAL, 0);
@@ -33,7 +33,7 @@ static void undo_dma(struct weft_device *wdev, struct weft_bo *bo)
 		kfree(bo->sgt);
 		bo->sgt = NULL;
 	}
-	mutex_unlock(&wdev->host_bos_lock);
+	mutex_unlock(&wdev->bos_lock);
 }
 
 /**
@@ -44,7 +44,7 @@ void weft_bo_host_unmap_all(struct weft_device *wdev)
 {
 	struct weft_bo *bo, *next;
 
-	mutex_lock(&wdev->host_bos_lock);
+	mutex_lock(&wdev->bos_lock);
 	list_for_each_entry_safe(bo, next, &wdev->host_bos, link) {
 		list_del_init(&bo->link);
 		dma_unmap_sgtable(&wdev->pdev->dev, bo->sgt, DMA_BIDIRECTIONAL, 0);
@@ -52,7 +52,7 @@ void weft_bo_host_unmap_all(struct weft_device *wdev)
 		kfree(bo->sgt);
 		bo->sgt = NULL;
 	}
-	mutex_unlock(&wdev->host_bos_lock);
+	mutex_unlock(&wdev->bos_lock);
 }
 
 static void bo_free(struct drm_gem_object *obj)
@@ -154,10 +154,10 @@ static int do_dma(struct weft_device *wdev, struct weft_bo *bo)
 		kfree(sgt);
 		return ret;
 	}
-	mutex_lock(&wdev->host_bos_lock);
+	mutex_lock(&wdev->bos_lock);
 	bo->sgt = sgt;
 	list_add(&bo->link, &wdev->host_bos);
-	mutex_unlock(&wdev->host_bos_lock);
+	mutex_unlock(&wdev->bos_lock);
 	return fill_entries(bo, sgt) ? 0 : -EIO;
 }
 

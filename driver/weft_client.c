@@ -12,6 +12,7 @@
 #include "weft_client.h"
 #include "weft_context.h"
 #include "weft_device.h"
+#include "weft_inject.h"
 #include "weft_queue.h"
 
 /**
@@ -21,7 +22,7 @@
  */
 struct weft_usage *weft_usage_new(void)
 {
-	struct weft_usage *usage = kzalloc(sizeof(*usage), GFP_KERNEL);
+	struct weft_usage *usage = weft_alloc(kzalloc(sizeof(*usage), GFP_KERNEL));
 
 	if (usage)
 		kref_init(&usage->refs);
@@ -51,7 +52,7 @@ int weft_client_open(struct drm_device *drm, struct drm_file *file)
 
 	if (weft_device_dead(wdev))
 		return -ENXIO;
-	client = kzalloc(sizeof(*client), GFP_KERNEL);
+	client = weft_alloc(kzalloc(sizeof(*client), GFP_KERNEL));
 	if (!client)
 		return -ENOMEM;
 	client->usage = weft_usage_new();

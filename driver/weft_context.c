@@ -14,6 +14,8 @@
 #include "weft_client.h"
 #include "weft_context.h"
 #include "weft_device.h"
+#include "weft_inject.h"
+#include "weft_pm.h"
 #include "weft_queue.h"
 #include "weft_trace.h"
 
@@ -39,8 +41,13 @@ static void context_release_work(struct work_struct *work)
 	opened = context->opened;
 	context->opened = false;
 	mutex_unlock(&wdev->contexts_lock);
-	if (opened)
+	if (opened) {
+		bool awake = !weft_pm_get(wdev);
+
 		context_request(context, WEFT_HW_REQUEST_CONTEXT_CLOSE, 0);
+		if (awake)
+			weft_pm_put(wdev);
+	}
 	/* The firmware has answered, or the device was reset: nothing uses the tables any more. */
 	mutex_lock(&wdev->contexts_lock);
 	list_del(&context->link);
@@ -114,8 +121,10 @@ void weft_context_stop(struct weft_context *context)
 
 	WRITE_ONCE(context->closing, true);
 	weft_context_fault(context, &cancelled);
-	if (atomic_read(&context->pending) && !weft_device_dead(context->wdev))
-		context_request(context, WEFT_HW_REQUEST_CONTEXT_STOP, 0);
+	if (!atomic_read(&context->pending) || weft_device_dead(context->wdev) || weft_pm_get(context->wdev))
+		return;
+	context_request(context, WEFT_HW_REQUEST_CONTEXT_STOP, 0);
+	weft_pm_put(context->wdev);
 }
 
 /* Make the context known to the firmware.  A reset at any moment does so too. */
@@ -164,7 +173,7 @@ void weft_context_unmap_all(struct weft_device *wdev)
 
 static struct weft_context *context_new(struct weft_device *wdev)
 {
-	struct weft_context *context = kzalloc(sizeof(*context), GFP_KERNEL);
+	struct weft_context *context = weft_alloc(kzalloc(sizeof(*context), GFP_KERNEL));
 	int ret;
 
 	if (!context)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* debugfs: /sys/kernel/debug/accel/<device>/ */
+#include <linux/debugfs.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/seq_file.h>
 
@@ -12,6 +13,7 @@
 #include "weft_context.h"
 #include "weft_debugfs.h"
 #include "weft_device.h"
+#include "weft_pm.h"
 #include "weft_reset.h"
 
 static struct weft_device *seq_device(struct seq_file *file)
@@ -67,8 +69,11 @@ static int show_ring(struct seq_file *file, void *unused)
 		   READ_ONCE(wdev->ring.head), READ_ONCE(wdev->ring.strays), atomic64_read(&wdev->resets),
 		   weft_device_dead(wdev));
 	if (drm_dev_enter(&wdev->drm, &idx)) {
-		seq_printf(file, "state %u\nheartbeat %llu\n", weft_mailbox_read32(wdev, state),
-			   weft_mailbox_read64(wdev, heartbeat));
+		if (!weft_pm_get(wdev)) {
+			seq_printf(file, "state %u\nheartbeat %llu\n", weft_mailbox_read32(wdev, state),
+				   weft_mailbox_read64(wdev, heartbeat));
+			weft_pm_put(wdev);
+		}
 		drm_dev_exit(idx);
 	}
 	return 0;
@@ -78,9 +83,14 @@ static int show_ring(struct seq_file *file, void *unused)
 static int show_reset(struct seq_file *file, void *unused)
 {
 	struct weft_device *wdev = seq_device(file);
+	int ret;
 
+	ret = weft_pm_get(wdev);
+	if (ret)
+		return ret;
 	weft_reset_request(wdev, "reset asked for by debugfs");
 	flush_work(&wdev->reset_work);
+	weft_pm_put(wdev);
 	seq_printf(file, "resets %lld\n", atomic64_read(&wdev->resets));
 	return 0;
 }
@@ -95,5 +105,6 @@ static const struct drm_debugfs_info files[] = {
 
 void weft_debugfs_init(struct weft_device *wdev)
 {
+	debugfs_create_bool("lose_memory", 0600, wdev->drm.debugfs_root, &wdev->lose_memory);
 	drm_debugfs_add_files(&wdev->drm, files, ARRAY_SIZE(files));
 }

@@ -107,8 +107,9 @@ int weft_device_init(struct weft_device *wdev)
 	int ret;
 
 	INIT_LIST_HEAD(&wdev->host_bos);
+	INIT_LIST_HEAD(&wdev->device_bos);
 	INIT_LIST_HEAD(&wdev->contexts);
-	ret = drmm_mutex_init(drm, &wdev->host_bos_lock);
+	ret = drmm_mutex_init(drm, &wdev->bos_lock);
 	if (ret)
 		return ret;
 	ret = drmm_mutex_init(drm, &wdev->contexts_lock);
@@ -133,6 +134,7 @@ int weft_device_init(struct weft_device *wdev)
 		return -ENOMEM;
 	weft_reset_init(wdev);
 	weft_coredump_init(wdev);
+	weft_energy_init(wdev);
 	return drmm_add_action_or_reset(drm, reset_wq_fini, NULL);
 }
 

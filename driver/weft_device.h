@@ -8,7 +8,7 @@
  *	weft_vm.bind_lock	(mutex, S)
  *	weft_bo.gpuva_lock	(mutex, S)
  *	weft_memory.lock	(mutex)
- *	weft_device.host_bos_lock (mutex)
+ *	weft_device.bos_lock (mutex)
  *	weft_queue.lock		(mutex)
  *	weft_device.contexts_lock (mutex, S)
  *	weft_ring.lock		(spinlock, interrupts off, S)
@@ -32,6 +32,8 @@
 
 #include "weft_compat.h"
 #include "weft_coredump.h"
+#include "weft_hwmon.h"
+#include "weft_reset.h"
 #include "weft_ring.h"
 
 #define WEFT_MAX_CONTEXTS_PER_FILE 32
@@ -133,11 +135,16 @@ struct weft_counts {
  * @heartbeat_seen: jiffies when it changed last
  * @resets: device resets so far
  * @dead: the device does not answer any more, or was removed
- * @host_bos_lock: protects @host_bos
+ * @bos_lock: protects @host_bos and @device_bos
  * @host_bos: buffer objects with DMA mappings
+ * @device_bos: buffer objects in device memory
  * @contexts_lock: protects @contexts, and weft_context.opened of those in it
  * @contexts: contexts with page tables
  * @coredump: the last dump
+ * @held: the jobs that the device held when it was stopped; belongs to @reset_wq's work
+ * @asleep: the firmware is stopped until it is woken up
+ * @lose_memory: for tests: forget device memory in a system suspend, as if power had gone
+ * @energy: what the engines have used
  * @counts: live objects
  */
 struct weft_device {
@@ -161,11 +168,16 @@ struct weft_device {
 	unsigned long heartbeat_seen;
 	atomic64_t resets;
 	bool dead;
-	struct mutex host_bos_lock; /* of @host_bos */
+	struct mutex bos_lock; /* of @host_bos and @device_bos */
 	struct list_head host_bos;
+	struct list_head device_bos;
 	struct mutex contexts_lock; /* of @contexts */
 	struct list_head contexts;
 	struct weft_coredump coredump;
+	struct weft_held held;
+	bool asleep;
+	bool lose_memory;
+	struct weft_energy energy;
 	struct weft_counts counts;
 };
 

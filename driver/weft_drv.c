@@ -31,6 +31,7 @@
 #include "weft_device.h"
 #include "weft_fw.h"
 #include "weft_job.h"
+#include "weft_pm.h"
 #include "weft_query.h"
 #include "weft_queue.h"
 #include "weft_reset.h"
@@ -50,14 +51,20 @@ MODULE_PARM_DESC(null_submission, "Complete jobs without executing them (default
 
 struct workqueue_struct *weft_release_wq;
 
-/* Runs @handler unless the device has gone. */
+/* Runs @handler with the device awake, unless it has gone. */
 static int guarded(struct drm_device *drm, void *data, struct drm_file *file, drm_ioctl_t *handler)
 {
+	struct weft_device *wdev = to_weft_device(drm);
 	int idx, ret;
 
 	if (!drm_dev_enter(drm, &idx))
 		return -ENODEV;
-	ret = weft_device_dead(to_weft_device(drm)) ? -ENODEV : handler(drm, data, file);
+	ret = weft_device_dead(wdev) ? -ENODEV : weft_pm_get(wdev);
+	if (!ret) {
+		/* It may not have woken up. */
+		ret = weft_device_dead(wdev) ? -ENODEV : handler(drm, data, file);
+		weft_pm_put(wdev);
+	}
 	drm_dev_exit(idx);
 	return ret;
 }
@@ -240,12 +247,16 @@ static int weft_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = request_interrupt(wdev);
 	if (ret)
 		goto err_reset;
+	ret = weft_hwmon_init(wdev);
+	if (ret)
+		goto err_reset;
 	weft_debugfs_init(wdev);
 	ret = drm_dev_register(&wdev->drm, 0);
 	if (ret)
 		goto err_reset;
 	drm_info(&wdev->drm, "%s: %llu MiB, firmware %s, %u slots\n", wdev->hw.name, wdev->hw.memory_bytes >> 20,
 		 wdev->hw.firmware_version, wdev->hw.slots);
+	weft_pm_init(wdev);
 	return 0;
 
 err_reset:
@@ -263,6 +274,7 @@ static void weft_remove(struct pci_dev *pdev)
 {
 	struct weft_device *wdev = pci_get_drvdata(pdev);
 
+	weft_pm_fini(wdev);
 	drm_dev_unplug(&wdev->drm);
 	weft_reset_stop(wdev);
 	/* Contexts that are being released wait for nothing any more. */
@@ -287,6 +299,7 @@ static struct pci_driver weft_pci_driver = {
 	.id_table = weft_ids,
 	.probe = weft_probe,
 	.remove = weft_remove,
+	.driver.pm = pm_ptr(&weft_pm_ops),
 };
 
 static int __init weft_init(void)

@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 
 #include "weft_fence.h"
+#include "weft_inject.h"
 
 /**
  * struct weft_fence - a fence
@@ -34,7 +35,7 @@ static const struct dma_fence_ops fence_ops = {
 
 struct weft_fence *weft_fence_alloc(void)
 {
-	struct weft_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
+	struct weft_fence *fence = weft_alloc(kzalloc(sizeof(*fence), GFP_KERNEL));
 
 	BUILD_BUG_ON(offsetof(struct weft_fence, base)); /* dma_fence_free() frees the whole */
 	return fence;

@@ -129,6 +129,8 @@ int weft_fw_reset(struct weft_device *wdev)
 					wdev->control + offsetof(struct weft_hw_mailbox, state));
 	if (ret)
 		drm_err(&wdev->drm, "the device does not obey a reset\n");
+	else
+		weft_energy_stop(wdev);
 	return ret;
 }
 
@@ -177,6 +179,7 @@ int weft_fw_boot(struct weft_device *wdev)
 	memcpy_fromio(wdev->hw.firmware_version, wdev->control + offsetof(struct weft_hw_mailbox, firmware_version),
 		      sizeof(wdev->hw.firmware_version));
 	wdev->hw.firmware_version[sizeof(wdev->hw.firmware_version) - 1] = '\0';
+	weft_energy_start(wdev);
 	return 0;
 }
 

@@ -16,7 +16,9 @@
 #include "weft_context.h"
 #include "weft_device.h"
 #include "weft_fence.h"
+#include "weft_inject.h"
 #include "weft_job.h"
+#include "weft_pm.h"
 #include "weft_queue.h"
 #include "weft_sync.h"
 #include "weft_trace.h"
@@ -167,13 +169,14 @@ void weft_job_free(struct weft_job *job)
 	weft_fence_free(job->spare_fence);
 	job_count_end(job, -ECANCELED); /* of one that never ran */
 	atomic_dec(&wdev->counts.jobs);
+	weft_pm_put(wdev);
 	kfree(job);
 	weft_queue_put(queue);
 }
 
 static struct weft_job *job_new(struct weft_queue *queue, struct drm_file *file, const struct drm_weft_submit *args)
 {
-	struct weft_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	struct weft_job *job = weft_alloc(kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT));
 	int ret;
 
 	if (!job)
@@ -221,6 +224,7 @@ static int job_push(struct weft_queue *queue, struct weft_job *job, struct weft_
 	 */
 	set_bit(DRM_SCHED_FENCE_DONT_PIPELINE, &job->base.s_fence->finished.flags);
 	weft_queue_get(queue); /* the job's */
+	weft_pm_get_awake(context->wdev); /* likewise */
 	job->pending = true;
 	atomic_inc(&context->pending);
 	atomic_inc(&context->wdev->counts.jobs);

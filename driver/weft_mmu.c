@@ -11,11 +11,12 @@
  */
 #include <linux/slab.h>
 
+#include "weft_inject.h"
 #include "weft_mmu.h"
 
 static struct weft_table *table_new(struct device *dev, unsigned int level)
 {
-	struct weft_table *table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
+	struct weft_table *table = weft_alloc(kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT));
 
 	if (!table)
 		return NULL;

@@ -11,6 +11,7 @@
 #include "weft_client.h"
 #include "weft_context.h"
 #include "weft_device.h"
+#include "weft_inject.h"
 #include "weft_queue.h"
 
 static void queue_release(struct kref *refs)
@@ -128,7 +129,7 @@ int weft_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file 
 	context = weft_context_lookup(client, args->context);
 	if (!context)
 		return -ENOENT;
-	queue = kzalloc(sizeof(*queue), GFP_KERNEL);
+	queue = weft_alloc(kzalloc(sizeof(*queue), GFP_KERNEL));
 	if (!queue) {
 		weft_context_put(context);
 		return -ENOMEM;

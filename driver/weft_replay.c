@@ -125,10 +125,11 @@ static bool read_progress(struct weft_device *wdev, const struct weft_job *job, 
  * weft_replay_prepare() - can the job go on, and where?
  * @wdev: the device, which was reset and not booted
  * @job: a job that the device held
+ * @strike: it counts against the job if a command of it was at an engine
  *
  * Return: true: its request says where it goes on.
  */
-bool weft_replay_prepare(struct weft_device *wdev, struct weft_job *job)
+bool weft_replay_prepare(struct weft_device *wdev, struct weft_job *job, bool strike)
 {
 	struct weft_hw_slot_progress progress;
 	struct weft_hw_slot_status status;
@@ -136,7 +137,7 @@ bool weft_replay_prepare(struct weft_device *wdev, struct weft_job *job)
 
 	if (!weft_replay_read_slot(wdev, job, &status, &slot))
 		return not_taken(wdev, job);
-	if (weft_replay_on_engine(wdev, job) && ++job->strikes > MOST_STRIKES)
+	if (strike && weft_replay_on_engine(wdev, job) && ++job->strikes > MOST_STRIKES)
 		return false;
 	if (!read_progress(wdev, job, slot, &progress))
 		return false;

@@ -17,6 +17,7 @@
  * The scheduler's time-out and all resets run on one ordered workqueue.
  */
 #include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/pm_runtime.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_print.h>
@@ -27,6 +28,7 @@
 #include "weft_device.h"
 #include "weft_fw.h"
 #include "weft_job.h"
+#include "weft_pm.h"
 #include "weft_queue.h"
 #include "weft_replay.h"
 #include "weft_reset.h"
@@ -154,31 +156,31 @@ static struct weft_job *find_stuck(struct weft_device *wdev)
  * End or go on with every job that the device held; @blamed may be NULL.  Those that end
  * come first: they stop their contexts, and what else the contexts have ends with them.
  */
-static void settle(struct weft_device *wdev, struct weft_job **held, const bool *again, unsigned int count,
-		   const struct weft_job *blamed)
+static void settle(struct weft_device *wdev, const struct weft_job *blamed)
 {
-	for (unsigned int i = 0; i < count; i++) {
-		if (held[i] == blamed)
-			weft_job_fail(held[i], &fault_timeout, -ETIME);
-		else if (weft_device_dead(wdev) || !again[i])
-			weft_job_fail(held[i], &fault_cancelled, weft_device_dead(wdev) ? -ENODEV : -ECANCELED);
+	struct weft_held *held = &wdev->held;
+
+	for (unsigned int i = 0; i < held->count; i++) {
+		if (held->job[i] == blamed)
+			weft_job_fail(held->job[i], &fault_timeout, -ETIME);
+		else if (weft_device_dead(wdev) || !held->again[i])
+			weft_job_fail(held->job[i], &fault_cancelled,
+				      weft_device_dead(wdev) ? -ENODEV : -ECANCELED);
 		else
 			continue;
-		held[i] = NULL;
+		held->job[i] = NULL;
 	}
-	for (unsigned int i = 0; i < count; i++) {
-		if (held[i] && (READ_ONCE(held[i]->queue->context->banned) || weft_job_resubmit(held[i])))
-			weft_job_fail(held[i], &fault_cancelled, -ECANCELED);
+	for (unsigned int i = 0; i < held->count; i++) {
+		struct weft_job *job = held->job[i];
+
+		if (job && (READ_ONCE(job->queue->context->banned) || weft_job_resubmit(job)))
+			weft_job_fail(job, &fault_cancelled, -ECANCELED);
 	}
+	held->count = 0;
 }
 
-/**
- * weft_reset_start_firmware() - start the firmware, and tell it of all contexts
- * @wdev: the device, which was reset
- *
- * Return: 0 or a negative errno value.
- */
-int weft_reset_start_firmware(struct weft_device *wdev)
+/* Start the firmware on a device that was reset, and tell it of all contexts. */
+static int start_firmware(struct weft_device *wdev)
 {
 	struct weft_context *context;
 	int ret;
@@ -201,43 +203,63 @@ int weft_reset_start_firmware(struct weft_device *wdev)
 }
 
 /*
- * Reset the device.  The scheduler is stopped: its pending jobs, without their
- * callbacks, are those that the device held.  They are in the order of submission, and
- * are handed over again in it.
+ * Take the jobs that the device held back from it.  The scheduler is stopped: its pending
+ * jobs, without their callbacks, are these.
  */
-static void reset_device(struct weft_device *wdev, const struct weft_job *blamed)
+static void collect(struct weft_device *wdev, const struct weft_job *blamed, bool stopped_well, bool sleep)
 {
-	struct weft_job *held[WEFT_HW_MAX_SLOTS];
+	struct weft_held *held = &wdev->held;
 	struct drm_sched_job *base;
-	bool again[WEFT_HW_MAX_SLOTS];
-	unsigned int count = 0;
+
+	held->count = 0;
+	weft_sched_for_each_pending(base, &wdev->sched) {
+		struct weft_job *job = to_weft_job(base);
+
+		if (held->count == ARRAY_SIZE(held->job) || !weft_ring_forget(wdev, &job->call))
+			continue;
+		held->again[held->count] = stopped_well && job != blamed && weft_replay_prepare(wdev, job, !sleep);
+		held->job[held->count++] = job;
+	}
+}
+
+/* Stop the device: nothing reaches it until release_device(). */
+static int stop_device(struct weft_device *wdev)
+{
 	int ret;
 
-	atomic64_inc(&wdev->resets);
-	drm_warn(&wdev->drm, "resetting the device\n");
 	weft_ring_hold(wdev);
 	ret = weft_fw_reset(wdev);
 	/* What was answered before is done. */
 	weft_ring_poll(wdev);
 	weft_ring_close(wdev);
-	weft_sched_for_each_pending(base, &wdev->sched) {
-		struct weft_job *job = to_weft_job(base);
+	return ret;
+}
 
-		if (count == ARRAY_SIZE(held) || !weft_ring_forget(wdev, &job->call))
-			continue;
-		again[count] = !ret && job != blamed && weft_replay_prepare(wdev, job);
-		held[count++] = job;
-	}
-	/* Nobody will answer what else was asked. */
-	weft_ring_cancel_calls(wdev);
+/* Start the device that was stopped, with or without success (@ret). */
+static void start_device(struct weft_device *wdev, int ret)
+{
 	if (!ret)
-		ret = weft_reset_start_firmware(wdev);
+		ret = start_firmware(wdev);
 	if (ret) {
 		drm_err(&wdev->drm, "the device is given up\n");
 		weft_device_die(wdev);
 		weft_ring_cancel_calls(wdev);
 	}
-	settle(wdev, held, again, count, blamed);
+}
+
+/* The scheduler is stopped. */
+static void reset_device(struct weft_device *wdev, const struct weft_job *blamed)
+{
+	int ret;
+
+	atomic64_inc(&wdev->resets);
+	drm_warn(&wdev->drm, "resetting the device\n");
+	ret = stop_device(wdev);
+	collect(wdev, blamed, !ret, false);
+	/* Nobody will answer what else was asked. */
+	weft_ring_cancel_calls(wdev);
+	start_device(wdev, ret);
+	settle(wdev, blamed);
 	weft_ring_release(wdev);
 }
 
@@ -246,15 +268,19 @@ static void reset_work(struct work_struct *work)
 	struct weft_device *wdev = container_of(work, struct weft_device, reset_work);
 	int idx;
 
-	if (!drm_dev_enter(&wdev->drm, &idx))
+	/* Asleep, it is stopped already, and starts afresh when it wakes up. */
+	if (pm_runtime_get_if_active(wdev->drm.dev) <= 0)
 		return;
-	if (!weft_device_dead(wdev)) {
-		weft_coredump(wdev, NULL, NULL, "device reset");
-		drm_sched_stop(&wdev->sched, NULL);
-		reset_device(wdev, NULL);
-		resume(wdev);
+	if (drm_dev_enter(&wdev->drm, &idx)) {
+		if (!weft_device_dead(wdev) && !wdev->asleep) {
+			weft_coredump(wdev, NULL, NULL, "device reset");
+			drm_sched_stop(&wdev->sched, NULL);
+			reset_device(wdev, NULL);
+			resume(wdev);
+		}
+		drm_dev_exit(idx);
 	}
-	drm_dev_exit(idx);
+	weft_pm_put(wdev);
 }
 
 /**
@@ -349,6 +375,92 @@ void weft_reset_timeout(struct weft_device *wdev, struct weft_job *job)
 out:
 	resume(wdev);
 	dma_fence_end_signalling(cookie);
+}
+
+/**
+ * struct sleep_work - a change of sleep, carried out on the queue of resets
+ * @work: the work
+ * @wdev: the device
+ */
+struct sleep_work {
+	struct work_struct work;
+	struct weft_device *wdev;
+};
+
+static void sleep_work(struct work_struct *work)
+{
+	struct weft_device *wdev = container_of(work, struct sleep_work, work)->wdev;
+	int ret;
+
+	/* Also ends time-outs that are due. */
+	drm_sched_stop(&wdev->sched, NULL);
+	ret = stop_device(wdev);
+	collect(wdev, NULL, !ret, true);
+	weft_ring_cancel_calls(wdev);
+	if (ret)
+		weft_device_die(wdev);
+	wdev->asleep = true;
+}
+
+static void wake_work(struct work_struct *work)
+{
+	struct weft_device *wdev = container_of(work, struct sleep_work, work)->wdev;
+
+	wdev->asleep = false;
+	start_device(wdev, weft_device_dead(wdev) ? -ENODEV : 0);
+	settle(wdev, NULL);
+	weft_ring_release(wdev);
+	resume(wdev);
+}
+
+static void run_sleep_work(struct weft_device *wdev, work_func_t function)
+{
+	struct sleep_work work = { .wdev = wdev };
+
+	INIT_WORK_ONSTACK(&work.work, function);
+	queue_work(wdev->reset_wq, &work.work);
+	flush_work(&work.work);
+	destroy_work_on_stack(&work.work);
+}
+
+/**
+ * weft_reset_sleep() - stop the device for a while
+ * @wdev: the device
+ * @system: the whole system goes to sleep: jobs are kept for weft_reset_wake().
+ *	Otherwise there are none, as each keeps the device awake.
+ *
+ * Return: 0, or -EBUSY (not for @system).  A device that does not obey is dead.
+ */
+int weft_reset_sleep(struct weft_device *wdev, bool system)
+{
+	if (!system && work_busy(&wdev->reset_work))
+		return -EBUSY;
+	cancel_delayed_work_sync(&wdev->watchdog);
+	if (system) {
+		run_sleep_work(wdev, sleep_work);
+		return 0;
+	}
+	if (stop_device(wdev))
+		weft_device_die(wdev);
+	weft_ring_cancel_calls(wdev);
+	wdev->asleep = true;
+	return 0;
+}
+
+/**
+ * weft_reset_wake() - start the device again, and have the jobs that were kept go on
+ * @wdev: the device; dead, if it does not start
+ * @system: as in weft_reset_sleep()
+ */
+void weft_reset_wake(struct weft_device *wdev, bool system)
+{
+	if (system) {
+		run_sleep_work(wdev, wake_work);
+		return;
+	}
+	wdev->asleep = false;
+	start_device(wdev, 0);
+	weft_ring_release(wdev);
 }
 
 void weft_reset_init(struct weft_device *wdev)

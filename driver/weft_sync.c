@@ -15,6 +15,7 @@
 
 #include <drm/weft_accel.h>
 
+#include "weft_inject.h"
 #include "weft_sync.h"
 
 /**
@@ -36,7 +37,7 @@ void *weft_array_copy(const struct drm_weft_array *array, u32 most, size_t least
 		return array->stride || array->array ? ERR_PTR(-EINVAL) : NULL;
 	if (array->count > most || array->stride < least || array->stride > PAGE_SIZE)
 		return ERR_PTR(-EINVAL);
-	copy = kvcalloc(array->count, size, GFP_KERNEL_ACCOUNT);
+	copy = weft_alloc(kvcalloc(array->count, size, GFP_KERNEL_ACCOUNT));
 	if (!copy)
 		return ERR_PTR(-ENOMEM);
 	for (u32 i = 0; i < array->count; i++) {
@@ -84,7 +85,7 @@ int weft_syncs_get(struct weft_syncs *syncs, struct drm_file *file, const struct
 	syncs->count = array->count;
 	if (!syncs->count)
 		return 0;
-	syncs->signal = kvcalloc(syncs->count, sizeof(*syncs->signal), GFP_KERNEL_ACCOUNT);
+	syncs->signal = weft_alloc(kvcalloc(syncs->count, sizeof(*syncs->signal), GFP_KERNEL_ACCOUNT));
 	if (!syncs->signal)
 		return -ENOMEM;
 	for (u32 i = 0; i < syncs->count; i++) {

@@ -15,6 +15,7 @@
 #include "weft_bo.h"
 #include "weft_compat.h"
 #include "weft_device.h"
+#include "weft_inject.h"
 #include "weft_vm.h"
 
 static struct weft_vm *to_weft_vm(struct drm_gpuvm *gpuvm)
@@ -146,7 +147,7 @@ struct weft_vm *weft_vm_create(struct weft_device *wdev)
 	struct weft_vm *vm;
 	int ret = -ENOMEM;
 
-	vm = kzalloc(sizeof(*vm), GFP_KERNEL);
+	vm = weft_alloc(kzalloc(sizeof(*vm), GFP_KERNEL));
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
 	vm->wdev = wdev;
@@ -189,7 +190,7 @@ int weft_vm_op_prepare(struct weft_vm *vm, struct weft_vm_op *op)
 	struct drm_gpuvm_bo *vm_bo;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(op->spare); i++) {
-		op->spare[i] = kzalloc(sizeof(*op->spare[i]), GFP_KERNEL_ACCOUNT);
+		op->spare[i] = weft_alloc(kzalloc(sizeof(*op->spare[i]), GFP_KERNEL_ACCOUNT));
 		if (!op->spare[i])
 			return -ENOMEM;
 		INIT_LIST_HEAD(&op->spare[i]->link);

@@ -23,6 +23,8 @@
 #include "weft_compat.h"
 #include "weft_context.h"
 #include "weft_device.h"
+#include "weft_inject.h"
+#include "weft_pm.h"
 #include "weft_sync.h"
 #include "weft_trace.h"
 
@@ -86,6 +88,8 @@ static void bind_job_free(struct weft_bind_job *job)
 {
 	for (u32 i = 0; i < job->count; i++)
 		weft_vm_op_release(job->context->vm, &job->ops[i]);
+	/* Taken by the ioctl while the device was awake: no worker wakes it up. */
+	weft_pm_put(job->context->wdev);
 	weft_context_put(job->context);
 	kvfree(job->ops);
 	kfree(job);
@@ -195,7 +199,7 @@ static struct weft_bind_job *bind_job_new(struct weft_context *context, struct d
 	array = weft_array_copy(&args->ops, DRM_WEFT_MAX_BIND_OPS, sizeof(*array), sizeof(*array));
 	if (IS_ERR(array))
 		return ERR_CAST(array);
-	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	job = weft_alloc(kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT));
 	if (job && array)
 		job->ops = kvcalloc(args->ops.count, sizeof(*job->ops), GFP_KERNEL_ACCOUNT);
 	if (!job || (array && !job->ops)) {
@@ -204,6 +208,7 @@ static struct weft_bind_job *bind_job_new(struct weft_context *context, struct d
 		return ERR_PTR(-ENOMEM);
 	}
 	kref_get(&context->refs);
+	weft_pm_get_awake(context->wdev);
 	job->context = context;
 	for (i = 0, ret = 0; !ret && i < args->ops.count; i++) {
 		job->count = i + 1; /* to be released, whatever it got */

@@ -7,6 +7,7 @@
 #include "weft_test.h"
 
 #include <fcntl.h>
+#include <glob.h>
 
 #define STREAM (1ull << 20)
 #define RESULT (2ull << 20)
@@ -58,11 +59,16 @@ FIXTURE_TEARDOWN(suspend)
 	write_file("/sys/power/pm_test", "none");
 }
 
-static int sleep_once(void)
+static int sleep_as(const char *state)
 {
 	int error = write_file("/sys/power/pm_test", "devices");
 
-	return error ?: write_file("/sys/power/state", "freeze");
+	return error ?: write_file("/sys/power/state", state);
+}
+
+static int sleep_once(void)
+{
+	return sleep_as("freeze");
 }
 
 TEST_F(suspend, memory_and_contexts_stay)
@@ -74,6 +80,32 @@ TEST_F(suspend, memory_and_contexts_stay)
 		ASSERT_EQ(0, weft_run(&self->w, &self->copy));
 		EXPECT_EQ(0x20 + round, *(volatile char *)self->result.memory);
 	}
+}
+
+/* Where power may go, the driver saves device memory; it is told to lose it on purpose. */
+TEST_F(suspend, memory_is_saved)
+{
+	volatile unsigned char *memory = self->matrices.memory;
+	glob_t found;
+	int error;
+
+	if (glob("/sys/kernel/debug/accel/*/lose_memory", 0, NULL, &found))
+		SKIP(return, "no debugfs");
+	error = write_file(found.gl_pathv[0], "Y");
+	if (!error)
+		for (size_t at = 0; at < 3 * MATRIX; at += WEFT_PAGE)
+			memory[at] = (unsigned char)(at / WEFT_PAGE * 7 + 1);
+	error = error ?: sleep_as("mem");
+	write_file(found.gl_pathv[0], "N");
+	globfree(&found);
+	if (error == EINVAL)
+		SKIP(return, "the system only idles");
+	ASSERT_EQ(0, error);
+	for (size_t at = 0; at < 3 * MATRIX; at += WEFT_PAGE)
+		ASSERT_EQ((unsigned char)(at / WEFT_PAGE * 7 + 1), memory[at]);
+	memory[0] = 0x5b;
+	ASSERT_EQ(0, weft_run(&self->w, &self->copy));
+	EXPECT_EQ(0x5b, *(volatile char *)self->result.memory);
 }
 
 /* What was running is finished first or afterwards, once; nothing is blamed. */

@@ -115,7 +115,7 @@ else
 		{ echo "# ${why//$'\n'/$'\n'# }"; bail_out "the kselftests do not build"; }
 	kselftests=$(make -s -C tests/kselftest OUTPUT="$KSELFTESTS" names)
 fi
-run "libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage quantized $kselftests module" \
+run "libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage idle quantized $kselftests module" \
 	--disk 256M -- "${environment[@]}" tests/vm/guest.sh
 [ -z "$kselftests" ] || run kselftest-suspend --bare -- "$KSELFTESTS/suspend"
 if wanted shell && ! script -qefc true /dev/null >/dev/null 2>&1; then

@@ -76,6 +76,22 @@ one() { # name
 			return 1
 		}
 		;;
+	idle)
+		# Unused, the device goes to sleep; it wakes up by itself, and energy is counted on.
+		local power=/sys/bus/pci/devices/0000:01:00.0/power energy before after
+		energy=$(echo /sys/bus/pci/devices/0000:01:00.0/hwmon/hwmon*/energy1_input)
+		for _ in 1 2; do
+			for _ in $(seq 100); do
+				[ "$(cat $power/runtime_status)" != suspended ] || break
+				sleep 0.1
+			done
+			[ "$(cat $power/runtime_status)" = suspended ] || { echo "the device stays awake"; return 1; }
+			before=$(cat "$energy")
+			train || return 1
+			after=$(cat "$energy")
+			[ "$after" -gt "$before" ] || { echo "energy $before, then $after"; return 1; }
+		done
+		;;
 	module)
 		for _ in $(seq 100); do
 			rmmod weft && insmod "$MODULE" || return 1
