@@ -90,9 +90,19 @@ static void ida_fini(struct drm_device *drm, void *unused)
 	ida_destroy(&to_weft_device(drm)->context_ids);
 }
 
-static void reset_wq_fini(struct drm_device *drm, void *unused)
+static void workqueue_fini(struct drm_device *drm, void *workqueue)
 {
-	destroy_workqueue(to_weft_device(drm)->reset_wq);
+	destroy_workqueue(workqueue);
+}
+
+/* One work at a time; of use for getting memory back. */
+static struct workqueue_struct *make_workqueue(struct drm_device *drm, const char *name)
+{
+	struct workqueue_struct *workqueue = alloc_ordered_workqueue("%s", WQ_MEM_RECLAIM, name);
+
+	if (!workqueue || drmm_add_action_or_reset(drm, workqueue_fini, workqueue))
+		return NULL;
+	return workqueue;
 }
 
 /**
@@ -129,13 +139,14 @@ int weft_device_init(struct weft_device *wdev)
 	if (ret)
 		return ret;
 
-	wdev->reset_wq = alloc_ordered_workqueue("weft-reset", WQ_MEM_RECLAIM);
-	if (!wdev->reset_wq)
+	wdev->submit_wq = make_workqueue(drm, "weft-submit");
+	wdev->reset_wq = make_workqueue(drm, "weft-reset");
+	if (!wdev->submit_wq || !wdev->reset_wq)
 		return -ENOMEM;
 	weft_reset_init(wdev);
 	weft_coredump_init(wdev);
 	weft_energy_init(wdev);
-	return drmm_add_action_or_reset(drm, reset_wq_fini, NULL);
+	return 0;
 }
 
 /**

@@ -128,6 +128,7 @@ struct weft_counts {
  * @context_ids: context numbers of the device that are in use
  * @queue_ids: queue numbers given out
  * @sched: schedules the jobs of all queues onto the device's slots
+ * @submit_wq: hands jobs over, and frees them, one at a time
  * @reset_wq: runs time-outs and resets, one at a time
  * @reset_work: device reset without a job to blame
  * @watchdog: looks for lost interrupts and for the heartbeat while jobs run
@@ -161,6 +162,7 @@ struct weft_device {
 	struct ida context_ids;
 	atomic_t queue_ids;
 	struct drm_gpu_scheduler sched;
+	struct workqueue_struct *submit_wq;
 	struct workqueue_struct *reset_wq;
 	struct work_struct reset_work;
 	struct delayed_work watchdog;

@@ -13,6 +13,7 @@
 #include "weft_device.h"
 #include "weft_inject.h"
 #include "weft_queue.h"
+#include "weft_sched.h"
 
 static void queue_release(struct kref *refs)
 {
@@ -104,7 +105,7 @@ void weft_queue_stop(struct weft_queue *queue)
 	mutex_lock(&queue->lock);
 	queue->stopped = true;
 	mutex_unlock(&queue->lock);
-	drm_sched_entity_fini(&queue->entity);
+	weft_sched_stop_entity(queue->context->wdev, &queue->entity);
 }
 
 int weft_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)

@@ -9,6 +9,9 @@
  * one engine and wait for the other's could lock one another up.  Jobs of one queue
  * are kept in order by the firmware, so they are handed over without waiting for
  * one another.
+ *
+ * The scheduler's work runs on a workqueue of ours, which is ordered, and so does whatever
+ * must not meet it: see weft_sched_stop_entity().
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
@@ -47,6 +50,42 @@ static const struct drm_sched_backend_ops sched_ops = {
 	.free_job = sched_free_job,
 };
 
+/**
+ * struct stop_work - the end of an entity, carried out on the scheduler's workqueue
+ * @work: the work
+ * @entity: the entity
+ */
+struct stop_work {
+	struct work_struct work;
+	struct drm_sched_entity *entity;
+};
+
+static void stop_work(struct work_struct *work)
+{
+	drm_sched_entity_fini(container_of(work, struct stop_work, work)->entity);
+}
+
+/**
+ * weft_sched_stop_entity() - take an entity from the scheduler, and cancel its jobs that have not started
+ * @wdev: the device
+ * @entity: the entity, to which nothing is pushed any more
+ *
+ * drm_sched_entity_fini() takes the entity out of the run queue's tree, waits until the
+ * scheduler has done with it, and empties it.  But a scheduler that is just taking a job
+ * from it and sees another behind that puts the entity into the tree again, after it was
+ * taken out; then the entity is emptied from two sides, and freed while it is in the tree.
+ * On the ordered workqueue that hands jobs over the two cannot meet.
+ */
+void weft_sched_stop_entity(struct weft_device *wdev, struct drm_sched_entity *entity)
+{
+	struct stop_work work = { .entity = entity };
+
+	INIT_WORK_ONSTACK(&work.work, stop_work);
+	queue_work(wdev->submit_wq, &work.work);
+	flush_work(&work.work);
+	destroy_work_on_stack(&work.work);
+}
+
 /* User space is gone by now, so no job is left. */
 static void sched_fini(struct drm_device *drm, void *unused)
 {
@@ -63,7 +102,7 @@ int weft_sched_setup(struct weft_device *wdev)
 {
 	int ret;
 
-	ret = weft_sched_init(&wdev->sched, &sched_ops, NULL, wdev->hw.slots, msecs_to_jiffies(weft_job_timeout_ms),
+	ret = weft_sched_init(&wdev->sched, &sched_ops, wdev->submit_wq, wdev->hw.slots, msecs_to_jiffies(weft_job_timeout_ms),
 			      wdev->reset_wq, "weft", &wdev->pdev->dev);
 	if (ret)
 		return ret;

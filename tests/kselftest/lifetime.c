@@ -215,6 +215,36 @@ TEST_F(lifetime, objects_closed_while_bound)
 	EXPECT_EQ(0, info.host_bytes);
 }
 
+/*
+ * Queues that are destroyed, with jobs in them, while the scheduler takes jobs out of them:
+ * a scheduler that keeps a destroyed queue in its tree fails at one of the next.
+ */
+static void *destroy_loaded_queues(void *argument)
+{
+	static const struct weft_stream nothing;
+	struct racer *racer = argument;
+	int fd = racer->w.fd;
+
+	for (int i = 0; i < 2 * ROUNDS; i++) {
+		unsigned int jobs = 20 + rand_r(&racer->seed) % 40;
+		uint32_t queue;
+
+		if (weft_queue_new(fd, racer->w.context, &queue))
+			continue;
+		while (jobs--)
+			note(racer, weft_submit_syncs(fd, queue, &nothing, NULL, 0, NULL));
+		usleep(rand_r(&racer->seed) % 500);
+		note(racer, weft_queue_free(fd, queue));
+	}
+	return NULL;
+}
+
+TEST_F(lifetime, queues_destroyed_while_jobs_start)
+{
+	EXPECT_EQ(0, race(self, destroy_loaded_queues));
+	EXPECT_EQ(0, weft_run(&self->w, &(struct weft_stream){0}));
+}
+
 /* The descriptor is closed while other threads are in its calls. */
 static void *use_descriptor(void *argument)
 {
