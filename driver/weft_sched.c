@@ -102,8 +102,8 @@ int weft_sched_setup(struct weft_device *wdev)
 {
 	int ret;
 
-	ret = weft_sched_init(&wdev->sched, &sched_ops, wdev->submit_wq, wdev->hw.slots, msecs_to_jiffies(weft_job_timeout_ms),
-			      wdev->reset_wq, "weft", &wdev->pdev->dev);
+	ret = weft_sched_init(&wdev->sched, &sched_ops, wdev->submit_wq, wdev->hw.slots,
+			      msecs_to_jiffies(weft_job_timeout_ms), wdev->reset_wq, "weft", &wdev->pdev->dev);
 	if (ret)
 		return ret;
 	return drmm_add_action_or_reset(&wdev->drm, sched_fini, NULL);

@@ -6,16 +6,9 @@
 #include "kselftest_harness.h"
 #include "weft_test.h"
 
-#define STREAM (1ull << 20)
-#define RESULT (2ull << 20)
-#define AT (1ull << 30)
-#define MATRIX (512 * 512 * 4ull)
-
 FIXTURE(reset)
 {
-	struct weft w;
-	struct weft_stream busy, copy;
-	struct weft_bo matrices, result;
+	struct weft_load load;
 };
 
 FIXTURE_SETUP(reset)
@@ -26,21 +19,12 @@ FIXTURE_SETUP(reset)
 		SKIP(return, "no Weft node");
 	if (!weft_debugfs("objects", text, sizeof(text)))
 		SKIP(return, "not root, or no debugfs");
-	ASSERT_EQ(0, weft_setup(&self->w));
-	ASSERT_EQ(0, weft_stream_new(&self->w, 1 << 18, STREAM, &self->busy));
-	ASSERT_EQ(0, weft_stream_new(&self->w, WEFT_PAGE, STREAM + (1 << 19), &self->copy));
-	ASSERT_EQ(0, weft_bo_new_mapped(self->w.fd, 3 * MATRIX, DRM_WEFT_BO_DEVICE, &self->matrices));
-	ASSERT_EQ(0, weft_bo_new_mapped(self->w.fd, WEFT_PAGE, 0, &self->result));
-	ASSERT_EQ(0, weft_map(self->w.fd, self->w.context, self->matrices.handle, 0, AT, 3 * MATRIX));
-	ASSERT_EQ(0, weft_map(self->w.fd, self->w.context, self->result.handle, 0, RESULT, WEFT_PAGE));
-	for (int i = 0; i < 50; i++)
-		weft_matmul(&self->busy, AT, AT + MATRIX, AT + 2 * MATRIX, 512);
-	weft_copy(&self->copy, WEFT_ENGINE_DMA_OUT, AT, RESULT, WEFT_PAGE);
+	ASSERT_EQ(0, weft_load_setup(&self->load));
 }
 
 FIXTURE_TEARDOWN(reset)
 {
-	weft_teardown(&self->w);
+	weft_teardown(&self->load.w);
 }
 
 /* The number of resets afterwards; reading the file resets. */
@@ -50,70 +34,64 @@ static uint64_t reset(FIXTURE_DATA(reset) * self)
 	char text[64];
 
 	weft_debugfs("reset", text, sizeof(text));
-	weft_query(self->w.fd, DRM_WEFT_QUERY_COUNTERS, 0, &counters, sizeof(counters));
+	weft_query(self->load.w.fd, DRM_WEFT_QUERY_COUNTERS, 0, &counters, sizeof(counters));
 	return counters.resets;
-}
-
-static bool works(FIXTURE_DATA(reset) * self, char value)
-{
-	memset(self->matrices.memory, value, WEFT_PAGE);
-	return !weft_run(&self->w, &self->copy) && ((volatile char *)self->result.memory)[WEFT_PAGE - 1] == value;
 }
 
 TEST_F(reset, of_an_idle_device)
 {
 	uint64_t before;
 
-	ASSERT_TRUE(works(self, 1));
+	ASSERT_TRUE(weft_load_works(&self->load, 1));
 	before = reset(self);
-	EXPECT_TRUE(works(self, 2));
+	EXPECT_TRUE(weft_load_works(&self->load, 2));
 	EXPECT_EQ(before + 1, reset(self));
-	EXPECT_TRUE(works(self, 3));
-	EXPECT_EQ(0, weft_failed(self->w.fd, self->w.queue));
+	EXPECT_TRUE(weft_load_works(&self->load, 3));
+	EXPECT_EQ(0, weft_failed(self->load.w.fd, self->load.w.queue));
 }
 
 TEST_F(reset, memory_stays)
 {
-	memset(self->matrices.memory, 0x77, WEFT_PAGE);
-	memset(self->result.memory, 0x11, WEFT_PAGE);
+	memset(self->load.matrices.memory, 0x77, WEFT_PAGE);
+	memset(self->load.result.memory, 0x11, WEFT_PAGE);
 	reset(self);
-	EXPECT_EQ(0x77, *(volatile char *)self->matrices.memory);
-	EXPECT_EQ(0x11, *(volatile char *)self->result.memory);
-	ASSERT_EQ(0, weft_run(&self->w, &self->copy));
-	EXPECT_EQ(0x77, *(volatile char *)self->result.memory);
+	EXPECT_EQ(0x77, *(volatile char *)self->load.matrices.memory);
+	EXPECT_EQ(0x11, *(volatile char *)self->load.result.memory);
+	ASSERT_EQ(0, weft_run(&self->load.w, &self->load.copy));
+	EXPECT_EQ(0x77, *(volatile char *)self->load.result.memory);
 }
 
 TEST_F(reset, under_jobs)
 {
 	for (int round = 0; round < 5; round++) {
 		for (int i = 0; i < 4; i++)
-			ASSERT_EQ(0, weft_submit(&self->w, &self->busy));
+			ASSERT_EQ(0, weft_submit(&self->load.w, &self->load.busy));
 		usleep(round * 5000);
 		reset(self);
-		ASSERT_EQ(0, weft_wait(self->w.fd, self->w.timeline, self->w.point, WEFT_PATIENCE_S));
+		ASSERT_EQ(0, weft_wait(self->load.w.fd, self->load.w.timeline, self->load.w.point, WEFT_PATIENCE_S));
 		/* Done, or told so; and either way it goes on. */
-		if (weft_failed(self->w.fd, self->w.queue))
-			ASSERT_EQ(0, weft_context_recover(self->w.fd, self->w.context));
-		ASSERT_TRUE(works(self, round));
+		if (weft_failed(self->load.w.fd, self->load.w.queue))
+			ASSERT_EQ(0, weft_context_recover(self->load.w.fd, self->load.w.context));
+		ASSERT_TRUE(weft_load_works(&self->load, round));
 	}
 }
 
 /* Jobs that have not reached the device are not lost: their dependency ends, then they run. */
 TEST_F(reset, jobs_that_wait_are_kept)
 {
-	struct weft other = self->w;
+	struct weft other = self->load.w;
 	struct drm_weft_sync syncs[2];
 	struct drm_weft_queue_info info;
 
-	ASSERT_EQ(0, weft_context_new(self->w.fd, 0, 0, &other.context));
-	ASSERT_EQ(0, weft_queue_new(self->w.fd, other.context, &other.queue));
-	ASSERT_EQ(0, weft_submit(&self->w, &self->busy));
-	syncs[0] = (struct drm_weft_sync){.handle = self->w.timeline, .point = self->w.point};
+	ASSERT_EQ(0, weft_context_new(self->load.w.fd, 0, 0, &other.context));
+	ASSERT_EQ(0, weft_queue_new(self->load.w.fd, other.context, &other.queue));
+	ASSERT_EQ(0, weft_submit(&self->load.w, &self->load.busy));
+	syncs[0] = (struct drm_weft_sync){.handle = self->load.w.timeline, .point = self->load.w.point};
 	syncs[1] = (struct drm_weft_sync){
-		.handle = self->w.timeline, .flags = DRM_WEFT_SYNC_SIGNAL, .point = self->w.point + 1};
+		.handle = self->load.w.timeline, .flags = DRM_WEFT_SYNC_SIGNAL, .point = self->load.w.point + 1};
 	ASSERT_EQ(0, weft_submit_syncs(other.fd, other.queue, &(struct weft_stream){0}, syncs, 2, NULL));
 	reset(self);
-	ASSERT_EQ(0, weft_wait(self->w.fd, self->w.timeline, self->w.point + 1, WEFT_PATIENCE_S));
+	ASSERT_EQ(0, weft_wait(self->load.w.fd, self->load.w.timeline, self->load.w.point + 1, WEFT_PATIENCE_S));
 	ASSERT_EQ(0, weft_query(other.fd, DRM_WEFT_QUERY_QUEUE, other.queue, &info, sizeof(info)));
 	EXPECT_EQ(1, info.completed);
 	EXPECT_EQ(0, info.failed);
@@ -136,15 +114,15 @@ TEST_F(reset, while_objects_are_made)
 
 		ASSERT_EQ(0, weft_setup(&w));
 		ASSERT_EQ(0, weft_bo_new(w.fd, WEFT_PAGE, DRM_WEFT_BO_DEVICE, &bo));
-		ASSERT_EQ(0, weft_map(w.fd, w.context, bo.handle, 0, AT, WEFT_PAGE));
-		ASSERT_EQ(0, weft_unmap(w.fd, w.context, AT, WEFT_PAGE));
+		ASSERT_EQ(0, weft_map(w.fd, w.context, bo.handle, 0, WEFT_LOAD_AT, WEFT_PAGE));
+		ASSERT_EQ(0, weft_unmap(w.fd, w.context, WEFT_LOAD_AT, WEFT_PAGE));
 		ASSERT_EQ(0, weft_context_recover(w.fd, w.context));
 		weft_teardown(&w);
 	} while (!waitpid(pid, &status, WNOHANG));
 	EXPECT_EQ(0, status);
-	if (weft_failed(self->w.fd, self->w.queue))
-		ASSERT_EQ(0, weft_context_recover(self->w.fd, self->w.context));
-	EXPECT_TRUE(works(self, 9));
+	if (weft_failed(self->load.w.fd, self->load.w.queue))
+		ASSERT_EQ(0, weft_context_recover(self->load.w.fd, self->load.w.context));
+	EXPECT_TRUE(weft_load_works(&self->load, 9));
 }
 
 TEST_HARNESS_MAIN

@@ -9,16 +9,9 @@
 #include <fcntl.h>
 #include <glob.h>
 
-#define STREAM (1ull << 20)
-#define RESULT (2ull << 20)
-#define AT (1ull << 30)
-#define MATRIX (512 * 512 * 4ull)
-
 FIXTURE(suspend)
 {
-	struct weft w;
-	struct weft_stream busy, copy;
-	struct weft_bo matrices, result;
+	struct weft_load load;
 };
 
 static int write_file(const char *path, const char *text)
@@ -41,21 +34,12 @@ FIXTURE_SETUP(suspend)
 		SKIP(return, "not root, or a kernel without CONFIG_PM_DEBUG");
 	/* A second is enough for what comes late to show. */
 	write_file("/sys/module/suspend/parameters/pm_test_delay", "1");
-	ASSERT_EQ(0, weft_setup(&self->w));
-	ASSERT_EQ(0, weft_stream_new(&self->w, 1 << 18, STREAM, &self->busy));
-	ASSERT_EQ(0, weft_stream_new(&self->w, WEFT_PAGE, STREAM + (1 << 19), &self->copy));
-	ASSERT_EQ(0, weft_bo_new_mapped(self->w.fd, 3 * MATRIX, DRM_WEFT_BO_DEVICE, &self->matrices));
-	ASSERT_EQ(0, weft_bo_new_mapped(self->w.fd, WEFT_PAGE, 0, &self->result));
-	ASSERT_EQ(0, weft_map(self->w.fd, self->w.context, self->matrices.handle, 0, AT, 3 * MATRIX));
-	ASSERT_EQ(0, weft_map(self->w.fd, self->w.context, self->result.handle, 0, RESULT, WEFT_PAGE));
-	for (int i = 0; i < 50; i++)
-		weft_matmul(&self->busy, AT, AT + MATRIX, AT + 2 * MATRIX, 512);
-	weft_copy(&self->copy, WEFT_ENGINE_DMA_OUT, AT, RESULT, WEFT_PAGE);
+	ASSERT_EQ(0, weft_load_setup(&self->load));
 }
 
 FIXTURE_TEARDOWN(suspend)
 {
-	weft_teardown(&self->w);
+	weft_teardown(&self->load.w);
 	write_file("/sys/power/pm_test", "none");
 }
 
@@ -74,18 +58,18 @@ static int sleep_once(void)
 TEST_F(suspend, memory_and_contexts_stay)
 {
 	for (int round = 1; round <= 2; round++) {
-		memset(self->matrices.memory, 0x20 + round, WEFT_PAGE);
+		memset(self->load.matrices.memory, 0x20 + round, WEFT_PAGE);
 		ASSERT_EQ(0, sleep_once());
-		EXPECT_EQ(0x20 + round, *(volatile char *)self->matrices.memory);
-		ASSERT_EQ(0, weft_run(&self->w, &self->copy));
-		EXPECT_EQ(0x20 + round, *(volatile char *)self->result.memory);
+		EXPECT_EQ(0x20 + round, *(volatile char *)self->load.matrices.memory);
+		ASSERT_EQ(0, weft_run(&self->load.w, &self->load.copy));
+		EXPECT_EQ(0x20 + round, *(volatile char *)self->load.result.memory);
 	}
 }
 
 /* Where power may go, the driver saves device memory; it is told to lose it on purpose. */
 TEST_F(suspend, memory_is_saved)
 {
-	volatile unsigned char *memory = self->matrices.memory;
+	volatile unsigned char *memory = self->load.matrices.memory;
 	glob_t found;
 	int error;
 
@@ -93,7 +77,7 @@ TEST_F(suspend, memory_is_saved)
 		SKIP(return, "no debugfs");
 	error = write_file(found.gl_pathv[0], "Y");
 	if (!error)
-		for (size_t at = 0; at < 3 * MATRIX; at += WEFT_PAGE)
+		for (size_t at = 0; at < 3 * WEFT_LOAD_MATRIX; at += WEFT_PAGE)
 			memory[at] = (unsigned char)(at / WEFT_PAGE * 7 + 1);
 	error = error ?: sleep_as("mem");
 	write_file(found.gl_pathv[0], "N");
@@ -101,22 +85,22 @@ TEST_F(suspend, memory_is_saved)
 	if (error == EINVAL)
 		SKIP(return, "the system only idles");
 	ASSERT_EQ(0, error);
-	for (size_t at = 0; at < 3 * MATRIX; at += WEFT_PAGE)
+	for (size_t at = 0; at < 3 * WEFT_LOAD_MATRIX; at += WEFT_PAGE)
 		ASSERT_EQ((unsigned char)(at / WEFT_PAGE * 7 + 1), memory[at]);
 	memory[0] = 0x5b;
-	ASSERT_EQ(0, weft_run(&self->w, &self->copy));
-	EXPECT_EQ(0x5b, *(volatile char *)self->result.memory);
+	ASSERT_EQ(0, weft_run(&self->load.w, &self->load.copy));
+	EXPECT_EQ(0x5b, *(volatile char *)self->load.result.memory);
 }
 
 /* What was running is finished first or afterwards, once; nothing is blamed. */
 TEST_F(suspend, under_jobs)
 {
 	for (int i = 0; i < 8; i++)
-		ASSERT_EQ(0, weft_submit(&self->w, &self->busy));
+		ASSERT_EQ(0, weft_submit(&self->load.w, &self->load.busy));
 	ASSERT_EQ(0, sleep_once());
-	ASSERT_EQ(0, weft_wait(self->w.fd, self->w.timeline, self->w.point, WEFT_PATIENCE_S));
-	EXPECT_EQ(0, weft_failed(self->w.fd, self->w.queue));
-	ASSERT_EQ(0, weft_run(&self->w, &self->copy));
+	ASSERT_EQ(0, weft_wait(self->load.w.fd, self->load.w.timeline, self->load.w.point, WEFT_PATIENCE_S));
+	EXPECT_EQ(0, weft_failed(self->load.w.fd, self->load.w.queue));
+	ASSERT_EQ(0, weft_run(&self->load.w, &self->load.copy));
 }
 
 TEST_HARNESS_MAIN

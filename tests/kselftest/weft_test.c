@@ -123,6 +123,41 @@ void weft_teardown(struct weft *w)
 	w->fd = -1;
 }
 
+int weft_load_setup(struct weft_load *load)
+{
+	const uint64_t stream = 1 << 20, result = 2 << 20, at = WEFT_LOAD_AT, matrix = WEFT_LOAD_MATRIX;
+	struct weft *w = &load->w;
+	int error = weft_setup(w);
+
+	if (error)
+		return error;
+	error = weft_stream_new(w, 1 << 18, stream, &load->busy);
+	if (!error)
+		error = weft_stream_new(w, WEFT_PAGE, stream + (1 << 19), &load->copy);
+	if (!error)
+		error = weft_bo_new_mapped(w->fd, 3 * matrix, DRM_WEFT_BO_DEVICE, &load->matrices);
+	if (!error)
+		error = weft_bo_new_mapped(w->fd, WEFT_PAGE, 0, &load->result);
+	if (!error)
+		error = weft_map(w->fd, w->context, load->matrices.handle, 0, at, 3 * matrix);
+	if (!error)
+		error = weft_map(w->fd, w->context, load->result.handle, 0, result, WEFT_PAGE);
+	if (error) {
+		weft_teardown(w);
+		return error;
+	}
+	for (int i = 0; i < 50; i++)
+		weft_matmul(&load->busy, at, at + matrix, at + 2 * matrix, 512);
+	weft_copy(&load->copy, WEFT_ENGINE_DMA_OUT, at, result, WEFT_PAGE);
+	return 0;
+}
+
+bool weft_load_works(struct weft_load *load, char value)
+{
+	memset(load->matrices.memory, value, WEFT_PAGE);
+	return !weft_run(&load->w, &load->copy) && ((volatile char *)load->result.memory)[WEFT_PAGE - 1] == value;
+}
+
 int weft_query(int fd, uint32_t type, uint32_t id, void *info, uint32_t size)
 {
 	struct drm_weft_query query = {.type = type, .size = size, .pointer = (uintptr_t)info, .id = id};

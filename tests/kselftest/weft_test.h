@@ -43,7 +43,18 @@ struct weft_stream {
 	uint64_t address, used;
 };
 
-/** Path of the node: WEFT_NODE, else the first that the driver has made; NULL if there is none, unless WEFT_REQUIRED. */
+/* What keeps a device at work: matrices in its memory, commands that take a while, and a copy out of it. */
+#define WEFT_LOAD_AT (1ull << 30)
+#define WEFT_LOAD_MATRIX (512 * 512 * 4ull)
+struct weft_load {
+	struct weft w;
+	struct weft_stream busy; /* products of matrices */
+	struct weft_stream copy; /* of the first page of the matrices to the result */
+	struct weft_bo matrices, result;
+};
+
+/** Path of the node: WEFT_NODE, else the first that the driver has made; NULL if there is none, unless WEFT_REQUIRED.
+ */
 const char *weft_node(void);
 /** PCI address of the node's device. */
 const char *weft_pci(void);
@@ -54,6 +65,10 @@ int weft_open(void);
 /** Opens the node and makes a context, a queue and a timeline. */
 int weft_setup(struct weft *w);
 void weft_teardown(struct weft *w);
+
+int weft_load_setup(struct weft_load *load);
+/** Does a page get from device memory to the result, once it was filled with the value? */
+bool weft_load_works(struct weft_load *load, char value);
 
 int weft_ioctl(int fd, unsigned long request, void *argument);
 int weft_query(int fd, uint32_t type, uint32_t id, void *info, uint32_t size);

@@ -4,8 +4,8 @@
 # tests/vm/check.sh BUILD [NAME...]: the tests of the kernel driver, or those named, in
 # guests whose kernel log must stay clean.  Builds the module; prints TAP.
 #
-# Everything is skipped where a guest cannot be: no kernel image or QEMU, and no way to
-# install them.  A guest that does not boot or does not end is a failure.
+# Everything is skipped where a guest cannot be: no kernel image or QEMU (make check-vm
+# installs them where it can).  A guest that does not boot or does not end is a failure.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=$(realpath "$1")
@@ -75,7 +75,6 @@ misbehave() { # kind[=count]
 		"${environment[@]}" tests/vm/misbehave.sh
 }
 
-why=$(scripts/setup vm 2>&1) || echo "# ${why//$'\n'/$'\n'# }"
 missing=$(tools/vm/run --build "$BUILD" --why-not) || skip_all "no guest can run here: missing: $missing"
 kernel=$(make --no-print-directory --silent vm-kernel)
 [ -e "/lib/modules/$kernel/build" ] || skip_all "the module cannot be built: missing: headers of $kernel (Debian: linux-headers-amd64)"
@@ -96,7 +95,6 @@ KSELFTESTS=$BUILD/kselftest
 environment=(env "BUILD=$BUILD" "MODEL=$MODEL" "WEIGHTS=$WEIGHTS" "QUANTIZED=$QUANTIZED" "LOSS=$LOSS" "MODULE=$MODULE" "KSELFTESTS=$KSELFTESTS")
 
 if wanted dkms; then
-	scripts/setup dkms >/dev/null 2>&1
 	PATH=$PATH:/usr/sbin:/sbin
 	if ! { command -v dkms && command -v dh_dkms && command -v dpkg-buildpackage; } >/dev/null; then
 		result ok "dkms # SKIP missing: packages of scripts/packages-dkms"
