@@ -127,17 +127,23 @@ void weft_context_stop(struct weft_context *context)
 	weft_pm_put(context->wdev);
 }
 
-/* Make the context known to the firmware.  A reset at any moment does so too. */
+/* Tell the firmware.  A reset at any moment does so too. */
+static int request_open(struct weft_context *context)
+{
+	int ret = context_request(context, WEFT_HW_REQUEST_CONTEXT_OPEN, context->vm->mmu.root->dma);
+
+	return ret == -ECANCELED || ret == -EBUSY ? 0 : ret;
+}
+
+/* Make the context known to the firmware. */
 static int context_open(struct weft_context *context)
 {
 	struct weft_device *wdev = context->wdev;
-	int ret;
 
 	mutex_lock(&wdev->contexts_lock);
 	context->opened = true;
 	mutex_unlock(&wdev->contexts_lock);
-	ret = context_request(context, WEFT_HW_REQUEST_CONTEXT_OPEN, context->vm->mmu.root->dma);
-	return ret == -ECANCELED || ret == -EBUSY ? 0 : ret;
+	return request_open(context);
 }
 
 /**
@@ -263,28 +269,12 @@ int weft_context_destroy_ioctl(struct drm_device *drm, void *data, struct drm_fi
 	return 0;
 }
 
-int weft_context_recover_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+/* Forget the faults of a context and of its queues, of which no job is left. */
+static void forget_faults(struct weft_client *client, struct weft_context *context)
 {
-	struct weft_client *client = to_weft_client(file);
-	struct drm_weft_context_recover *args = data;
-	struct weft_context *context;
-	unsigned long id, flags;
 	struct weft_queue *queue;
-	int ret = -EBUSY;
+	unsigned long id, flags;
 
-	if (args->pad)
-		return -EINVAL;
-	context = weft_context_lookup(client, args->id);
-	if (!context)
-		return -ENOENT;
-	if (atomic_read(&context->pending))
-		goto out;
-	/* The firmware forgets the fault with the context, and everything in a reset. */
-	ret = context_request(context, WEFT_HW_REQUEST_CONTEXT_CLOSE, 0);
-	if (!ret || ret == -ECANCELED)
-		ret = context_open(context);
-	if (ret)
-		goto out;
 	xa_lock(&client->queues);
 	xa_for_each(&client->queues, id, queue) {
 		if (queue->context != context)
@@ -301,7 +291,45 @@ int weft_context_recover_ioctl(struct drm_device *drm, void *data, struct drm_fi
 		WRITE_ONCE(context->banned, false);
 	}
 	spin_unlock_irqrestore(&context->fault_lock, flags);
-out:
+}
+
+/*
+ * The firmware forgets a fault with the context, which is closed and opened again; a reset
+ * makes it forget everything.  Nothing may name the context in between: it is banned, so no
+ * job does, and what unmaps, or recovers too, waits for the lock.
+ */
+static int context_recover(struct weft_client *client, struct weft_context *context)
+{
+	int ret;
+
+	lockdep_assert_held(&context->vm->bind_lock);
+	if (atomic_read(&context->pending))
+		return -EBUSY;
+	if (!READ_ONCE(context->banned))
+		return 0;
+	ret = context_request(context, WEFT_HW_REQUEST_CONTEXT_CLOSE, 0);
+	if (!ret || ret == -ECANCELED)
+		ret = request_open(context);
+	if (!ret)
+		forget_faults(client, context);
+	return ret;
+}
+
+int weft_context_recover_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct weft_client *client = to_weft_client(file);
+	struct drm_weft_context_recover *args = data;
+	struct weft_context *context;
+	int ret;
+
+	if (args->pad)
+		return -EINVAL;
+	context = weft_context_lookup(client, args->id);
+	if (!context)
+		return -ENOENT;
+	mutex_lock(&context->vm->bind_lock);
+	ret = context_recover(client, context);
+	mutex_unlock(&context->vm->bind_lock);
 	weft_context_put(context);
 	return ret;
 }

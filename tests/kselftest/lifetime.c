@@ -149,6 +149,35 @@ TEST_F(lifetime, guessed_contexts)
 	EXPECT_EQ(0, race(self, guess_contexts));
 }
 
+/* A context that faults again and again, recovered and changed by several threads at once. */
+static void *fault_and_recover(void *argument)
+{
+	static const struct weft_stream nowhere = {.address = 1ull << 36, .used = 64};
+	struct racer *racer = argument;
+	int fd = racer->w.fd;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t address = AT + (racer->seed % 8 + 8 * (i % 4)) * WEFT_PAGE;
+		struct weft_bo bo;
+
+		note(racer, weft_submit_syncs(fd, racer->w.queue, &nowhere, NULL, 0, NULL));
+		note(racer, weft_bo_new(fd, WEFT_PAGE, 0, &bo));
+		note(racer, weft_map(fd, racer->w.context, bo.handle, 0, address, WEFT_PAGE));
+		note(racer, weft_context_recover(fd, racer->w.context));
+		note(racer, weft_unmap(fd, racer->w.context, address, WEFT_PAGE));
+		weft_bo_free(fd, &bo);
+	}
+	return NULL;
+}
+
+TEST_F(lifetime, recovered_by_several)
+{
+	EXPECT_EQ(0, race(self, fault_and_recover));
+	while (weft_context_recover(self->w.fd, self->w.context) == EBUSY)
+		usleep(10000);
+	EXPECT_EQ(0, weft_run(&self->w, &(struct weft_stream){0}));
+}
+
 static void *guess_syncobjs(void *argument)
 {
 	static const struct weft_stream nothing;
