@@ -38,6 +38,18 @@ uint64_t weft_file_bytes(const struct weft_value *value)
 	return weft_layout_elements(&value->layout) * accel_type_bytes(value->layout.type);
 }
 
+bool weft_value_is_in_file_order(const struct weft_value *value)
+{
+	struct weft_layout layout = value->layout;
+
+	for (unsigned int i = 0; i < layout.rank; i++)
+		if (logical(value, i) != i)
+			return false;
+	weft_layout_dense(&layout);
+	return !memcmp(layout.strides, value->layout.strides, layout.rank * sizeof(layout.strides[0])) &&
+	       weft_file_bytes(value) == value->bytes;
+}
+
 /* Visit elements in file order; the innermost dimension runs in a loop of its own. */
 static void reorder(const struct weft_value *value, char *memory, char *file, bool out)
 {

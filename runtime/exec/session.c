@@ -185,9 +185,12 @@ static int find_kept(const struct weft_session *session, const char *name, size_
 static int read_value(struct weft_session *session, weft_id v, void *data)
 {
 	const struct weft_value *value = &session->graph->value[v];
-	void *memory = malloc(value->bytes);
+	void *memory;
 	int result;
 
+	if (weft_value_is_in_file_order(value))
+		return weft_executor_read(session->executor, v, data);
+	memory = malloc(value->bytes);
 	if (!memory)
 		return weft_fail(ENOMEM, "no memory to read '%s'", value->name);
 	result = weft_executor_read(session->executor, v, memory);

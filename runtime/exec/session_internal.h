@@ -34,6 +34,8 @@ bool weft_value_is_model(const struct weft_graph *graph, weft_id value);
 unsigned int weft_file_dims(const struct weft_value *value, uint32_t dims[WEFT_MAX_RANK]);
 /** Bytes of a value, dense. */
 uint64_t weft_file_bytes(const struct weft_value *value);
+/** Whether the value stands in memory as it does in a file. */
+bool weft_value_is_in_file_order(const struct weft_value *value);
 /** Between the value's layout and dense in the order of the file. */
 void weft_to_file(const struct weft_value *value, const void *memory, void *file);
 void weft_from_file(const struct weft_value *value, void *memory, const void *file);

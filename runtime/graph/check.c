@@ -14,7 +14,8 @@ struct progress {
 	uint32_t pieces; /* writes of an activation, in the whole graph */
 	uint32_t pieces_done;
 	uint64_t elements_done; /* written by pieces so far */
-	weft_id updated_by;	/* persistent: the operation that updates it */
+	weft_id updated_by;	/* persistent: the last operation that updates it */
+	int64_t updated_end;	/* persistent: bytes up to which it has been updated */
 };
 
 static bool persistent(const struct weft_value *value)
@@ -189,6 +190,23 @@ static int check_reads(const struct weft_graph *graph, weft_id at, const struct 
 	return 0;
 }
 
+/* Updates of one value go on where those before them ended, or later. */
+static int check_update(const struct weft_graph *graph, weft_id at, unsigned int slot, struct progress *progress)
+{
+	const struct weft_operation *operation = &graph->operation[at];
+	const struct weft_value *value = &graph->value[operation->operand[slot]];
+	int64_t first, end;
+
+	if (!(operation->updates & (1u << slot)) ||
+	    !weft_layout_range(operand_layout(graph, operation, slot), &first, &end) ||
+	    first + (int64_t)value->offset < progress->updated_end)
+		return weft_fail(EINVAL, "operation %s: %s is written without reading, or twice", operation->name,
+				 value->name);
+	progress->updated_by = at;
+	progress->updated_end = end + (int64_t)value->offset;
+	return 0;
+}
+
 static int check_writes(const struct weft_graph *graph, weft_id at, struct progress *progress)
 {
 	const struct weft_operation *operation = &graph->operation[at];
@@ -204,10 +222,10 @@ static int check_writes(const struct weft_graph *graph, weft_id at, struct progr
 		value = &graph->value[operation->operand[i]];
 		p = &progress[value->base];
 		if (persistent(value)) {
-			if (!update || p->updated_by != WEFT_NO_ID)
-				return weft_fail(EINVAL, "operation %s: %s is written without reading, or twice",
-						 operation->name, value->name);
-			p->updated_by = at;
+			int r = check_update(graph, at, i, p);
+
+			if (r)
+				return r;
 			continue;
 		}
 		if (value->kind != WEFT_VALUE_ACTIVATION)

@@ -9,8 +9,9 @@
  * recomputed; the executor turns the result into command streams.
  *
  * Values are immutable once produced, except persistent ones (weights,
- * optimizer state, running statistics), which exactly one operation of a step
- * updates, after all other readers ("updates" below).
+ * optimizer state, running statistics), each element of which at most one operation
+ * of a step updates, after all other readers ("updates" below): one for the whole
+ * value, or several for views of it, from its first byte to its last.
  *
  * A base may also be produced in pieces: by several operations that each write a
  * disjoint view of it (concatenation, an operation that was split).  It is whole

@@ -139,9 +139,9 @@ int weft_input_ints(struct weft_lower *lower, unsigned int index, unsigned int r
 	return 0;
 }
 
-/* Put a known tensor into the graph; takes no ownership. */
-static int add_stored(struct weft_lower *lower, struct weft_symbol *symbol, const struct weft_host_tensor *tensor,
-		      enum weft_value_kind kind)
+/* Put a known tensor into the graph; @take: its data go there, where they fit, instead of a copy. */
+static int add_stored(struct weft_lower *lower, struct weft_symbol *symbol, struct weft_host_tensor *tensor,
+		      enum weft_value_kind kind, bool take)
 {
 	struct weft_layout layout = {.type = tensor->type, .rank = tensor->rank};
 	struct weft_value *value;
@@ -154,10 +154,15 @@ static int add_stored(struct weft_lower *lower, struct weft_symbol *symbol, cons
 	if (r)
 		return weft_fail_in(r, "%s", weft_node_where(lower));
 	value = &lower->graph->value[symbol->value];
-	value->data = malloc(value->bytes);
-	if (!value->data)
-		return weft_fail(ENOMEM, "no memory for %s", symbol->name);
-	memcpy(value->data, tensor->data, value->bytes);
+	if (take && value->bytes == tensor->elements * weft_type_size(tensor->type)) {
+		value->data = tensor->data;
+		tensor->data = NULL;
+	} else {
+		value->data = malloc(value->bytes);
+		if (!value->data)
+			return weft_fail(ENOMEM, "no memory for %s", symbol->name);
+		memcpy(value->data, tensor->data, value->bytes);
+	}
 	value->file_rank = tensor->rank;
 	for (i = 0; i < tensor->rank && i < WEFT_MAX_RANK; i++) {
 		value->file_dims[i] = tensor->dims[i];
@@ -244,7 +249,7 @@ static int materialize(struct weft_lower *lower, struct weft_symbol *symbol)
 	else if (kind == WEFT_VALUE_WEIGHT && symbol->convolution_weight && (tensor->rank == 3 || tensor->rank == 4))
 		r = add_convolution_weight(lower, symbol, tensor);
 	else
-		r = add_stored(lower, symbol, tensor, kind);
+		r = add_stored(lower, symbol, tensor, kind, tensor != symbol->known);
 	if (tensor != symbol->known)
 		weft_host_tensor_free(tensor);
 	return r;
