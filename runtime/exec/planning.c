@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "exec/calibration.h"
+#include "plan/bound.h"
 #include "plan/split.h"
 #include "plan/tile.h"
 #include "weft/error.h"
@@ -316,6 +317,8 @@ int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 		*refusal = (struct weft_session_refusal){least.least_device_bytes, least.least_host_bytes};
 	if (!result)
 		result = weft_plan_check(*plan, *graph, &request.budget);
+	if (!result)
+		result = weft_plan_bound(*graph, costs, &request.budget, &(*plan)->bound_joules);
 	if (result) {
 		weft_plan_free(*plan);
 		*plan = NULL;

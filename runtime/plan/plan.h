@@ -78,7 +78,7 @@ struct weft_plan {
 	double seconds;
 	double lane_seconds[WEFT_LANES]; /* that each lane is busy */
 	double joules;
-	double bound_joules; /* proven lower bound, 0 if none */
+	double bound_joules; /* proven lower bound for plans of this graph in this much device memory, 0 if none */
 	double solver_seconds;
 	uint64_t paged_bytes[WEFT_TIERS]; /* HOST: device<->host both ways; STORAGE: host<->storage both ways */
 	uint32_t recomputed;		  /* operations run more than once, counted with repetition */

@@ -132,7 +132,7 @@ static void print_table(const struct weft_graph *graph, const struct weft_plan *
 	printf("  %-16s %s predicted, by %s\n", "step", seconds_format(plan->seconds, text),
 	       measured ? "measured costs" : "the device's model");
 	if (plan->bound_joules > 0)
-		printf("  %-16s %s predicted, at most %.1f %% above the least possible\n", "energy",
+		printf("  %-16s %s predicted; any plan of this memory takes %.1f %% less at most\n", "energy",
 		       joules_format(plan->joules, text), 100 * gap(plan));
 	else
 		printf("  %-16s %s predicted\n", "energy", joules_format(plan->joules, text));

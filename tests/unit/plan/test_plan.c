@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Properties of every planner: plans pass the checker, budgets hold, the edge is where the refusal says. */
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "plan/bound.h"
 #include "plan/plan.h"
 #include "random_graph.h"
 #include "weft/error.h"
@@ -113,6 +115,43 @@ static void plans_hold_at_every_budget(void **state)
 			tear_down(&s);
 		}
 	}
+}
+
+/* No plan is below the bound; with memory to spare, everything once is what a plan costs. */
+static void plans_are_above_the_bound(void **state)
+{
+	double closest = 1;
+
+	(void)state;
+	for (uint64_t seed = 300; seed < 300 + 2 * GRAPHS; seed++) {
+		struct weft_plan_refusal refusal;
+		struct weft_plan *p;
+		struct setting s;
+		double bound, before = 0;
+		uint64_t peak;
+
+		set_up(&s, seed, 6 + (unsigned int)seed % 30);
+		assert_int_equal(plan(&s, UINT64_MAX, &p, &refusal), 0);
+		peak = p->peak[WEFT_TIER_DEVICE];
+		assert_int_equal(weft_plan_bound(s.graph, s.request.costs, &s.request.budget, &bound), 0);
+		assert_true(fabs(bound / p->joules - 1) < 1e-9);
+		weft_plan_free(p);
+		for (unsigned int percent = 90; percent; percent -= 10) {
+			if (plan(&s, peak * percent / 100, &p, &refusal))
+				break;
+			assert_int_equal(weft_plan_bound(s.graph, s.request.costs, &s.request.budget, &bound), 0);
+			assert_true(bound <= p->joules * (1 + 1e-9));
+			/* Less memory never lowers it. */
+			assert_true(bound >= before * (1 - 1e-9));
+			before = bound;
+			if (p->joules > bound && (p->joules - bound) / p->joules < closest)
+				closest = (p->joules - bound) / p->joules;
+			weft_plan_free(p);
+		}
+		tear_down(&s);
+	}
+	/* Somewhere it is close. */
+	assert_true(closest < 0.02);
 }
 
 static void least_budget_is_an_edge(void **state)
@@ -451,13 +490,10 @@ static void checker_refuses_broken_plans(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plans_hold_at_every_budget),
-		cmocka_unit_test(least_budget_is_an_edge),
-		cmocka_unit_test(host_budget_spills_to_storage),
-		cmocka_unit_test(more_host_memory_is_no_loss),
-		cmocka_unit_test(planning_is_deterministic),
-		cmocka_unit_test(policies_keep_to_their_means),
-		cmocka_unit_test(time_budget),
+		cmocka_unit_test(plans_hold_at_every_budget),	cmocka_unit_test(plans_are_above_the_bound),
+		cmocka_unit_test(least_budget_is_an_edge),	cmocka_unit_test(host_budget_spills_to_storage),
+		cmocka_unit_test(more_host_memory_is_no_loss),	cmocka_unit_test(planning_is_deterministic),
+		cmocka_unit_test(policies_keep_to_their_means), cmocka_unit_test(time_budget),
 		cmocka_unit_test(checker_refuses_broken_plans),
 	};
 
