@@ -37,13 +37,15 @@ typedef uint64_t __u64;
 typedef int64_t __s64;
 #endif
 
+#include "weft_isa_projection.h"
+
 #if defined(__cplusplus)
 extern "C" {
 #endif
 
 /** Version of this instruction set: a device executes every stream of its own major version and of minors up to its own. */
 #define WEFT_ISA_VERSION_MAJOR 1
-#define WEFT_ISA_VERSION_MINOR 1
+#define WEFT_ISA_VERSION_MINOR 2
 
 /** Most dimensions of a tensor operand. */
 #define WEFT_MAX_RANK 8
@@ -505,7 +507,25 @@ enum weft_op {
 	 */
 	WEFT_OP_QLAYERNORM = 0xab,
 
-	/* 0xac-0xbf: integer engine; 0xc0-0xcf: projection engine. */
+	/* 0xac-0xbf: integer engine. */
+
+	/* Projection engine: see <weft_isa_projection.h>. */
+	/** PROJECT: X f32/i8/u8 [N, K] -> Y bit [N, R]: signs of sums at places drawn from a seed. */
+	WEFT_OP_PROJECT = 0xc0,
+	/** PROJECT_HASHED: F i32/i64 [N, L], [V f32] -> Y bit [N, R]: the same for lists of features. */
+	WEFT_OP_PROJECT_HASHED = 0xc1,
+	/** PROJECT_MEAN: F [N, L] -> Y f32 [N, R]: means of hashes of the features (SGNN). */
+	WEFT_OP_PROJECT_MEAN = 0xc2,
+	/** PROJECT_TERNARY: F [R...] -> Y i8/f32 [R..., C]: -1, 0 or 1 for each two bits of a hash (PRADO, pQRNN). */
+	WEFT_OP_PROJECT_TERNARY = 0xc3,
+	/** BIT_MATMUL: A bit [M, K], B f32/i8 [K, N], [bias N], [multiplier] -> C f32/i32/i8/u8 [M, N]. */
+	WEFT_OP_BIT_MATMUL = 0xc4,
+	/** BIT_DOT: A bit [M, K], B bit [N, K] -> C i32 [M, N]: XNOR and population count. */
+	WEFT_OP_BIT_DOT = 0xc5,
+	/** BIT_UNPACK: X bit -> Y f32/i8. */
+	WEFT_OP_BIT_UNPACK = 0xc6,
+	/** BIT_PACK: X f32/i8/u8 -> Y bit. */
+	WEFT_OP_BIT_PACK = 0xc7,
 	WEFT_OP_LIMIT = 0x100,
 };
 
@@ -813,6 +833,8 @@ union weft_params {
 		__s32 high;
 		__u64 epsilon;
 	} qlayernorm;
+	struct weft_project_params project;
+	struct weft_bits_params bits;
 	__u8 bytes[64];
 };
 

@@ -5,7 +5,7 @@
 static const struct check_op *const families[WEFT_OP_LIMIT / 16] = {
 	[0x0] = check_basic,	 [0x1] = check_matrix,	    [0x2] = check_pool,	   [0x3] = check_norm,
 	[0x4] = check_loss,	 [0x5] = check_elementwise, [0x6] = check_reduce,  [0x7] = check_index,
-	[0x8] = check_optimizer, [0x9] = check_random,	    [0xa] = check_integer,
+	[0x8] = check_optimizer, [0x9] = check_random,	    [0xa] = check_integer, [0xc] = check_projection,
 };
 
 /* Bits of an element, and elements that share the smallest addressable unit. */

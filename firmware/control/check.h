@@ -60,7 +60,7 @@ struct check_op {
 /* The rows of opcodes 16 * n to 16 * n + 15. */
 extern const struct check_op check_basic[16], check_matrix[16], check_pool[16], check_norm[16], check_loss[16],
 	check_elementwise[16], check_reduce[16], check_index[16], check_optimizer[16], check_random[16],
-	check_integer[16];
+	check_integer[16], check_projection[16];
 
 /* Each records the fault and returns its reason. */
 uint32_t check_fail(struct check *check, uint32_t reason, uint32_t operand, uint32_t detail, uint64_t value);

@@ -53,5 +53,13 @@ const struct weft_kernels WEFT_KERNEL(weft_kernels) = {
 			[WEFT_OP_QLOOKUP] = WEFT_KERNEL(weft_qlookup),
 			[WEFT_OP_QSOFTMAX] = WEFT_KERNEL(weft_qsoftmax),
 			[WEFT_OP_QLAYERNORM] = WEFT_KERNEL(weft_qlayernorm),
+			[WEFT_OP_PROJECT] = WEFT_KERNEL(weft_project),
+			[WEFT_OP_PROJECT_HASHED] = WEFT_KERNEL(weft_project_hashed),
+			[WEFT_OP_PROJECT_MEAN] = WEFT_KERNEL(weft_project_mean),
+			[WEFT_OP_PROJECT_TERNARY] = WEFT_KERNEL(weft_project_ternary),
+			[WEFT_OP_BIT_MATMUL] = WEFT_KERNEL(weft_bit_matmul),
+			[WEFT_OP_BIT_DOT] = WEFT_KERNEL(weft_bit_dot),
+			[WEFT_OP_BIT_UNPACK] = WEFT_KERNEL(weft_bit_unpack),
+			[WEFT_OP_BIT_PACK] = WEFT_KERNEL(weft_bit_pack),
 		},
 };

@@ -80,6 +80,14 @@ enum weft_fault WEFT_KERNEL(weft_qavgpool)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_qlookup)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_qsoftmax)(WEFT_KERNEL_ARGUMENTS);
 enum weft_fault WEFT_KERNEL(weft_qlayernorm)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_project)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_project_hashed)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_project_mean)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_project_ternary)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_bit_matmul)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_bit_dot)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_bit_unpack)(WEFT_KERNEL_ARGUMENTS);
+enum weft_fault WEFT_KERNEL(weft_bit_pack)(WEFT_KERNEL_ARGUMENTS);
 
 #endif /* WEFT_KERNEL_ISA */
 #endif /* WEFT_ENGINE_KERNELS_H */

@@ -250,6 +250,9 @@ static unsigned int moved_twice(const struct weft_cmd *command)
 	}
 }
 
+/* Operations for a word of Philox: ten rounds of eight for four words. */
+#define RANDOM_WORD 20.0
+
 /* Functions that are series or tables, rather than one instruction, count as 8 operations. */
 static double unary_operations(unsigned int function)
 {
@@ -305,7 +308,7 @@ static const unsigned char operations_per_element[WEFT_OP_LIMIT] = {
 	[WEFT_OP_SGD] = 5,
 	[WEFT_OP_ADAM] = 12,
 	[WEFT_OP_LERP] = 3,
-	[WEFT_OP_RANDOM] = 20, /* ten rounds on four words */
+	[WEFT_OP_RANDOM] = RANDOM_WORD,
 	[WEFT_OP_DROPOUT] = 22,
 	[WEFT_OP_QUANTIZE] = 4, /* divide, round, add, clamp */
 	[WEFT_OP_DEQUANTIZE] = 2,
@@ -315,6 +318,8 @@ static const unsigned char operations_per_element[WEFT_OP_LIMIT] = {
 	[WEFT_OP_QLOOKUP] = 1,
 	[WEFT_OP_QSOFTMAX] = 5,
 	[WEFT_OP_QLAYERNORM] = 9,
+	[WEFT_OP_BIT_UNPACK] = 1,
+	[WEFT_OP_BIT_PACK] = 1,
 };
 
 static double vector_operations(const struct weft_cmd *command)
@@ -339,6 +344,19 @@ static double vector_operations(const struct weft_cmd *command)
 	case WEFT_OP_QMAXPOOL:
 	case WEFT_OP_QAVGPOOL:
 		return elements(&command->operand[1]) * p->qpool.kernel[0] * p->qpool.kernel[1];
+	/* A term is drawn once for all rows and added for each. */
+	case WEFT_OP_PROJECT:
+		return (elements(&command->operand[1]) + command->operand[1].dims[1] * RANDOM_WORD) * p->project.taps;
+	/* Bits of a hash serve 32, 4 or 16 results; each result takes one addition. */
+	case WEFT_OP_PROJECT_HASHED:
+		return elements(&command->operand[0]) * command->operand[2].dims[1] * (1 + RANDOM_WORD / 32);
+	case WEFT_OP_PROJECT_MEAN:
+		return elements(&command->operand[0]) * command->operand[1].dims[1] * (1 + RANDOM_WORD / 4);
+	case WEFT_OP_PROJECT_TERNARY:
+		return elements(&command->operand[1]) * (1 + RANDOM_WORD / 16);
+	/* A difference, a count and an addition for 32 bits. */
+	case WEFT_OP_BIT_DOT:
+		return elements(&command->operand[2]) * ((command->operand[0].dims[1] + 31) / 32) * 3;
 	default:
 		for (unsigned int i = 0; i < command->operands; i++) {
 			double count = elements(&command->operand[i]);
@@ -354,6 +372,7 @@ static double vector_operations(const struct weft_cmd *command)
 struct product {
 	double count, m, k, n;
 	bool integer;
+	bool additions; /* of one operand or 0 */
 };
 
 static bool find_product(const struct weft_cmd *command, struct product *product)
@@ -365,11 +384,15 @@ static bool find_product(const struct weft_cmd *command, struct product *product
 	unsigned int rank, result = integer ? 4 : 3;
 
 	switch (command->opcode) {
+	case WEFT_OP_BIT_MATMUL:
+		*product =
+			(struct product){1, o[0].dims[0], o[0].dims[1], o[1].dims[1], o[1].type != WEFT_TYPE_F32, true};
+		return true;
 	case WEFT_OP_MATMUL:
 	case WEFT_OP_QMATMUL:
 		rank = o[0].rank;
-		*product = (struct product){1, o[result].dims[rank - 2], o[0].dims[rank - 1], o[result].dims[rank - 1],
-					    integer};
+		*product = (struct product){
+			1, o[result].dims[rank - 2], o[0].dims[rank - 1], o[result].dims[rank - 1], integer, false};
 		for (unsigned int i = 0; i + 2 < rank; i++)
 			product->count *= o[result].dims[i];
 		return true;
@@ -390,11 +413,11 @@ static bool find_product(const struct weft_cmd *command, struct product *product
 	taps = (double)w->dims[0] * w->dims[1] * w->dims[2];
 	outputs = w->dims[3] / groups;
 	if (command->opcode == WEFT_OP_CONV_FWD || integer)
-		*product = (struct product){groups, pixels, taps, outputs, integer};
+		*product = (struct product){groups, pixels, taps, outputs, integer, false};
 	else if (command->opcode == WEFT_OP_CONV_BWD_DATA)
-		*product = (struct product){groups, pixels, outputs, taps, false};
+		*product = (struct product){groups, pixels, outputs, taps, false, false};
 	else
-		*product = (struct product){groups, taps, pixels, outputs, false};
+		*product = (struct product){groups, taps, pixels, outputs, false, false};
 	return true;
 }
 
@@ -437,6 +460,8 @@ void weft_model_cost(const struct weft_model *model, const struct weft_cmd *comm
 		if (product.integer)
 			steps /= model->integer_speed;
 		mac_pj = product.integer ? model->integer_mac_pj : model->mac_pj;
+		if (product.additions && model->operation_pj < mac_pj)
+			mac_pj = model->operation_pj;
 	} else {
 		operations = vector_operations(command);
 	}

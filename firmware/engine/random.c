@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RANDOM and DROPOUT.  The source is Philox4x32-10 (Salmon et al., "Parallel
- * random numbers: as easy as 1, 2, 3", SC 2011): element e of the tensor, in
+ * RANDOM and DROPOUT.  The source is Philox4x32-10: element e of the tensor, in
  * row-major order of its dims, takes word e mod 4 of the block that the counter
  * {e / 4, stream, step, step >> 32} gives.
  */
 #include "iterate.h"
 #include "kernels.h"
+#include "philox.h"
 #include "real.h"
 
 #define CHUNK 512
@@ -39,30 +39,6 @@ static void source_begin(struct source *s, const struct weft_cmd *command, const
 	}
 }
 
-/* Blocks [first, first + count): four words each. */
-static void philox(const struct source *s, uint64_t first, size_t count, uint32_t *word)
-{
-	for (size_t i = 0; i < count; i++) {
-		uint32_t c0 = (uint32_t)(first + i), c1 = s->stream, c2 = s->step[0], c3 = s->step[1];
-		uint32_t k0 = s->key[0], k1 = s->key[1];
-
-		for (int round = 0; round < 10; round++) {
-			uint64_t p0 = (uint64_t)0xd2511f53 * c0, p1 = (uint64_t)0xcd9e8d57 * c2;
-
-			c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-			c1 = (uint32_t)p1;
-			c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-			c3 = (uint32_t)p0;
-			k0 += 0x9e3779b9;
-			k1 += 0xbb67ae85;
-		}
-		word[4 * i] = c0;
-		word[4 * i + 1] = c1;
-		word[4 * i + 2] = c2;
-		word[4 * i + 3] = c3;
-	}
-}
-
 /* In [0, 1), 24 bits. */
 WEFT_INLINE float unit_interval(uint32_t word)
 {
@@ -88,7 +64,7 @@ static void draw(const struct source *s, uint64_t first, size_t n, float *out)
 	uint64_t block = first / 4;
 	size_t skip = first % 4, words = ((skip + n + 3) / 4) * 4;
 
-	philox(s, block, words / 4, word);
+	weft_philox(s->key, s->stream, s->step[0], s->step[1], (uint32_t)block, words / 4, word);
 	switch (s->distribution) {
 	case WEFT_NORMAL:
 		for (size_t i = 0; i < words; i += 2)

@@ -72,6 +72,14 @@ static const char *const operand_names[WEFT_OP_LIMIT] = {
 	[WEFT_OP_QLOOKUP] = "X table Y",
 	[WEFT_OP_QSOFTMAX] = "X table Y",
 	[WEFT_OP_QLAYERNORM] = "X gamma bias multiplier Y",
+	[WEFT_OP_PROJECT] = "X Y",
+	[WEFT_OP_PROJECT_HASHED] = "F V Y",
+	[WEFT_OP_PROJECT_MEAN] = "F Y",
+	[WEFT_OP_PROJECT_TERNARY] = "F Y",
+	[WEFT_OP_BIT_MATMUL] = "A B bias multiplier C",
+	[WEFT_OP_BIT_DOT] = "A B C",
+	[WEFT_OP_BIT_UNPACK] = "X Y",
+	[WEFT_OP_BIT_PACK] = "X Y",
 };
 
 /* "operand 1 (W)" */

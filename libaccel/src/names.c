@@ -53,6 +53,14 @@ static const char *const op_names[WEFT_OP_LIMIT] = {
 	[WEFT_OP_QLOOKUP] = "qlookup",
 	[WEFT_OP_QSOFTMAX] = "qsoftmax",
 	[WEFT_OP_QLAYERNORM] = "qlayernorm",
+	[WEFT_OP_PROJECT] = "project",
+	[WEFT_OP_PROJECT_HASHED] = "project_hashed",
+	[WEFT_OP_PROJECT_MEAN] = "project_mean",
+	[WEFT_OP_PROJECT_TERNARY] = "project_ternary",
+	[WEFT_OP_BIT_MATMUL] = "bit_matmul",
+	[WEFT_OP_BIT_DOT] = "bit_dot",
+	[WEFT_OP_BIT_UNPACK] = "bit_unpack",
+	[WEFT_OP_BIT_PACK] = "bit_pack",
 };
 
 static const char *const type_names[] = {

@@ -55,6 +55,14 @@ static const struct weft_slots table[WEFT_OP_LIMIT] = {
 	[WEFT_OP_QLOOKUP] = {"qlookup", 2, 1, 0, false},
 	[WEFT_OP_QSOFTMAX] = {"qsoftmax", 2, 1, 0, false},
 	[WEFT_OP_QLAYERNORM] = {"qlayernorm", 4, 1, OPTIONAL(2), false},
+	[WEFT_OP_PROJECT] = {"project", 1, 1, 0, false},
+	[WEFT_OP_PROJECT_HASHED] = {"project_hashed", 2, 1, OPTIONAL(1), false},
+	[WEFT_OP_PROJECT_MEAN] = {"project_mean", 1, 1, 0, false},
+	[WEFT_OP_PROJECT_TERNARY] = {"project_ternary", 1, 1, 0, false},
+	[WEFT_OP_BIT_MATMUL] = {"bit_matmul", 4, 1, OPTIONAL(2) | OPTIONAL(3), false},
+	[WEFT_OP_BIT_DOT] = {"bit_dot", 2, 1, 0, false},
+	[WEFT_OP_BIT_UNPACK] = {"bit_unpack", 1, 1, 0, false},
+	[WEFT_OP_BIT_PACK] = {"bit_pack", 1, 1, 0, false},
 };
 
 const struct weft_slots *weft_slots_of(unsigned int opcode)

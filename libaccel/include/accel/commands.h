@@ -139,6 +139,141 @@ static inline void accel_cmd_qconv(union accel_command *command, const struct we
 	command->header.params.qconv.groups = 1;
 }
 
+/*
+ * Projections: <weft_isa_projection.h> defines them.  Bits are tensors of
+ * WEFT_TYPE_BIT, whose rows start on 32-bit words: accel_bits() makes them.
+ */
+
+/** Words of a row of @bits bits. */
+static inline uint32_t accel_bit_words(uint32_t bits)
+{
+	return (bits + 31) / 32;
+}
+
+/** Bits [@rows, @bits] at @address, each row accel_bit_words(@bits) words. */
+static inline struct weft_tensor accel_bits(uint64_t address, uint32_t rows, uint32_t bits)
+{
+	const uint32_t dims[2] = {rows, bits};
+	struct weft_tensor tensor = accel_tensor(address, WEFT_TYPE_BIT, 2, dims);
+
+	tensor.strides[0] = (int32_t)(accel_bit_words(bits) * 32);
+	return tensor;
+}
+
+/**
+ * @bits [N, R] = signs of the products of @x [N, K], f32, i8 or u8, with R random
+ * vectors of @taps terms, drawn from @seed: for T functions of d bits, R is T * d.
+ */
+static inline void accel_cmd_project(union accel_command *command, const struct weft_tensor *x,
+				     const struct weft_tensor *bits, uint64_t seed, uint32_t taps)
+{
+	struct weft_tensor *operand = accel_cmd_init(command, WEFT_OP_PROJECT, WEFT_ENGINE_COMPUTE, 2);
+
+	operand[0] = *x;
+	operand[1] = *bits;
+	command->header.params.project.seed = seed;
+	command->header.params.project.taps = taps;
+}
+
+/**
+ * The same for rows of @features, i32 or i64 [N, L]: hashes (of n-grams, say), where
+ * negative ones are absent; @values f32 [N, L] multiplies them, NULL: 1.
+ */
+static inline void accel_cmd_project_hashed(union accel_command *command, const struct weft_tensor *features,
+					    const struct weft_tensor *values, const struct weft_tensor *bits,
+					    uint64_t seed)
+{
+	struct weft_tensor *operand = accel_cmd_init(command, WEFT_OP_PROJECT_HASHED, WEFT_ENGINE_COMPUTE, 3);
+
+	operand[0] = *features;
+	if (values)
+		operand[1] = *values;
+	operand[2] = *bits;
+	command->header.params.project.seed = seed;
+}
+
+/** @y f32 [N, R] = means in [-1, 1] of numbers drawn for each of a row's @features (SGNN). */
+static inline void accel_cmd_project_mean(union accel_command *command, const struct weft_tensor *features,
+					  const struct weft_tensor *y, uint64_t seed)
+{
+	struct weft_tensor *operand = accel_cmd_init(command, WEFT_OP_PROJECT_MEAN, WEFT_ENGINE_COMPUTE, 2);
+
+	operand[0] = *features;
+	operand[1] = *y;
+	command->header.params.project.seed = seed;
+}
+
+/** @y i8 or f32 [..., C] = C numbers -1, 0 or 1 for each of @features [...] (PRADO, pQRNN). */
+static inline void accel_cmd_project_ternary(union accel_command *command, const struct weft_tensor *features,
+					     const struct weft_tensor *y, uint64_t seed)
+{
+	accel_cmd_project_mean(command, features, y, seed);
+	command->header.opcode = WEFT_OP_PROJECT_TERNARY;
+}
+
+/**
+ * @product f32 [M, N] = @bits [M, K] x @b f32 [K, N] + @bias (NULL: none), where a bit stands
+ * for 0 or 1, or with @signs for -1 or 1.  No activation: see params.bits.
+ */
+static inline void accel_cmd_bit_matmul(union accel_command *command, const struct weft_tensor *bits,
+					const struct weft_tensor *b, const struct weft_tensor *bias,
+					const struct weft_tensor *product, bool signs)
+{
+	struct weft_tensor *operand = accel_cmd_init(command, WEFT_OP_BIT_MATMUL, WEFT_ENGINE_COMPUTE, 5);
+
+	operand[0] = *bits;
+	operand[1] = *b;
+	if (bias)
+		operand[2] = *bias;
+	operand[4] = *product;
+	command->header.params.bits.signs = signs;
+}
+
+/** The same in integers, with @b i8 and what accel_cmd_qmatmul() says of the others. */
+static inline void accel_cmd_bit_qmatmul(union accel_command *command, const struct weft_tensor *bits,
+					 const struct weft_tensor *b, const struct weft_tensor *bias,
+					 const struct weft_tensor *multiplier, const struct weft_tensor *product,
+					 int32_t low, int32_t high, bool signs)
+{
+	accel_cmd_bit_matmul(command, bits, b, bias, product, signs);
+	if (multiplier)
+		command->header.operand[3] = *multiplier;
+	command->header.params.bits.low = low;
+	command->header.params.bits.high = high;
+}
+
+/** @product i32 [M, N]: sums of products of signs, of the rows of @a [M, K] and of @b [N, K]. */
+static inline void accel_cmd_bit_dot(union accel_command *command, const struct weft_tensor *a,
+				     const struct weft_tensor *b, const struct weft_tensor *product)
+{
+	struct weft_tensor *operand = accel_cmd_init(command, WEFT_OP_BIT_DOT, WEFT_ENGINE_COMPUTE, 3);
+
+	operand[0] = *a;
+	operand[1] = *b;
+	operand[2] = *product;
+}
+
+/** @y f32 or i8 = the numbers that @bits stand for. */
+static inline void accel_cmd_bit_unpack(union accel_command *command, const struct weft_tensor *bits,
+					const struct weft_tensor *y, bool signs)
+{
+	struct weft_tensor *operand = accel_cmd_init(command, WEFT_OP_BIT_UNPACK, WEFT_ENGINE_COMPUTE, 2);
+
+	operand[0] = *bits;
+	operand[1] = *y;
+	command->header.params.bits.signs = signs;
+}
+
+/** @bits = whether @x, f32, i8 or u8, is greater than 0. */
+static inline void accel_cmd_bit_pack(union accel_command *command, const struct weft_tensor *x,
+				      const struct weft_tensor *bits)
+{
+	struct weft_tensor *operand = accel_cmd_init(command, WEFT_OP_BIT_PACK, WEFT_ENGINE_COMPUTE, 2);
+
+	operand[0] = *x;
+	operand[1] = *bits;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -136,16 +136,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-uint32_t case_height(const struct bench_case *c)
-{
-	return (c->h + 2 * c->pad - c->kernel) / c->stride + 1;
-}
-
-uint32_t case_width(const struct bench_case *c)
-{
-	return (c->w + 2 * c->pad - c->kernel) / c->stride + 1;
-}
-
 double case_flops(const struct bench_case *c)
 {
 	if (c->kind == KIND_MATMUL)

@@ -18,8 +18,16 @@ struct bench_case {
 };
 
 /** Extents of the output of a convolution. */
-uint32_t case_height(const struct bench_case *c);
-uint32_t case_width(const struct bench_case *c);
+static inline uint32_t case_height(const struct bench_case *c)
+{
+	return (c->h + 2 * c->pad - c->kernel) / c->stride + 1;
+}
+
+static inline uint32_t case_width(const struct bench_case *c)
+{
+	return (c->w + 2 * c->pad - c->kernel) / c->stride + 1;
+}
+
 /** Multiplications and additions. */
 double case_flops(const struct bench_case *c);
 
