@@ -141,3 +141,8 @@ ACCEL_EXPORT size_t accel_stream_commands(const struct accel_stream *stream)
 {
 	return stream->commands;
 }
+
+ACCEL_EXPORT const void *accel_stream_data(const struct accel_stream *stream)
+{
+	return stream->block->bytes;
+}

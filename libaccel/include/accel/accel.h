@@ -218,6 +218,8 @@ int accel_stream_append(struct accel_stream *stream, const struct weft_cmd *comm
 int accel_stream_reset(struct accel_stream *stream);
 size_t accel_stream_bytes(const struct accel_stream *stream);
 size_t accel_stream_commands(const struct accel_stream *stream);
+/** The commands, one after another; until the stream is appended to, reset or released. */
+const void *accel_stream_data(const struct accel_stream *stream);
 
 /* Filling in operands. */
 

@@ -2,6 +2,7 @@
 // The public headers are C++ too.
 #include <accel/accel.h>
 #include <accel/commands.h>
+#include <accel/model.h>
 
 int main()
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Every allocation of a whole session fails once: an error each time, and nothing leaks or hangs. */
 #include "fixture.h"
+#include "model_file.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -88,6 +89,20 @@ int __wrap_eventfd(unsigned int value, int flags)
 			goto out; \
 	} while (0)
 
+static uint8_t *model_bytes;
+static size_t model_size;
+
+static int run_model(struct accel_device *device)
+{
+	struct accel_model *model = NULL;
+	int result = accel_model_load_memory(device, model_bytes, model_size, &model);
+
+	if (!result)
+		result = accel_model_run(model);
+	accel_model_free(model);
+	return result;
+}
+
 static int session(void)
 {
 	struct accel_device *device = NULL;
@@ -119,6 +134,7 @@ static int session(void)
 	fence.event = event;
 	TRY(accel_queue_submit(queue, stream, &options, &point));
 	TRY(accel_queue_wait(queue, point, ACCEL_WAIT_FOREVER));
+	TRY(run_model(device));
 out:
 	countdown = -1;
 	accel_event_unref(event);
@@ -133,10 +149,14 @@ out:
 
 static void every_allocation_may_fail(void **state)
 {
+	struct model_file file;
 	long n = 0;
 	int result;
 
 	(void)state;
+	model_file_make(&file);
+	model_bytes = model_file_bytes(&file, true, &model_size);
+	assert_non_null(model_bytes);
 	do {
 		countdown = n;
 		result = session();
@@ -148,6 +168,7 @@ static void every_allocation_may_fail(void **state)
 		assert_true(++n < 10000);
 	} while (result);
 	assert_true(n > 20);
+	free(model_bytes);
 }
 
 int main(void)
