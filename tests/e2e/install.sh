@@ -11,7 +11,7 @@ DESTDIR=$work/root meson install -C "$1" --no-rebuild --quiet >"$work/log" 2>&1 
 prefix=$(find "$work/root" -name weft -path '*/bin/weft' | sed 's#/bin/weft$##')
 [ -n "$prefix" ] || fail "no bin/weft"
 libraries=$(dirname "$(find "$prefix" -name libweft.so.0)")
-for file in bin/weft include/weft/session.h include/accel/accel.h include/weft_isa.h share/man/man1/weft.1; do
+for file in bin/weft include/weft/session.h include/accel/accel.h include/weft_isa.h include/accel/model.h include/weft/deploy.h share/man/man1/weft.1; do
 	[ -e "$prefix/$file" ] || [ -e "$prefix/$file.gz" ] || fail "$file is not installed"
 done
 cat >"$work/program.c" <<'PROGRAM'

@@ -14,7 +14,7 @@ struct command {
 	const char *name, *summary;
 	int (*run)(int argc, char **argv); /* argv[0] is "weft name"; returns an exit status */
 };
-extern const struct command command_train, command_infer, command_plan, command_info, command_doctor, command_quantize, command_calibrate;
+extern const struct command command_train, command_infer, command_plan, command_info, command_doctor, command_quantize, command_calibrate, command_compile;
 
 /** Keys of options without a letter; each command's own begin at KEY_COMMAND. */
 enum {
