@@ -103,15 +103,25 @@ static void choose_homes(struct planning *p, const struct tactic *tactic)
 		if (bytes > largest)
 			largest = bytes;
 	}
-	/* Those that move most often get the host tier, the others storage; storage needs room to pass through. */
-	if (storage && host_room != UINT64_MAX)
+	if (host_room != UINT64_MAX)
 		host_room = (uint64_t)(tactic->hosted * (double)host_room);
-	for (uint32_t i = leaving; i-- > 0;) {
+	/* Without storage, those that the host tier cannot hold stay. */
+	for (uint32_t i = 0; !storage && i < leaving; i++) {
 		uint32_t b = p->ranking[i];
 		uint64_t bytes = weft_round_up(problem->base[b].bytes, WEFT_PLAN_ALIGN);
-		bool through = p->request->policy == WEFT_POLICY_STORAGE && storage;
 
-		if (!storage || (!through && tactic->hosted > 0 && host <= host_room && bytes <= host_room - host)) {
+		if (host > host_room || bytes > host_room - host)
+			continue;
+		p->home[b] = WEFT_TIER_HOST;
+		host += bytes;
+	}
+	/* Those that move most often get the host tier, the others storage; storage needs room to pass through. */
+	for (uint32_t i = leaving; storage && i-- > 0;) {
+		uint32_t b = p->ranking[i];
+		uint64_t bytes = weft_round_up(problem->base[b].bytes, WEFT_PLAN_ALIGN);
+		bool through = p->request->policy == WEFT_POLICY_STORAGE;
+
+		if (!through && tactic->hosted > 0 && host <= host_room && bytes <= host_room - host) {
 			p->home[b] = WEFT_TIER_HOST;
 			host += bytes;
 		} else {
@@ -244,9 +254,13 @@ static bool is_large(const struct planning *p)
 static unsigned int list_tactics(const struct planning *p, bool extreme, struct tactic *list)
 {
 	static const double aways[] = {0, 0.25, 0.5, 0.75, 1};
-	static const double shares[] = {0.9, 0.5, 0};
+	static const double with_storage[] = {0.9, 0.5, 0}, without[] = {1, 0.5};
 	enum weft_policy policy = p->request->policy;
-	bool storage = p->budget[WEFT_TIER_STORAGE] > 0 && p->budget[WEFT_TIER_HOST] != UINT64_MAX;
+	bool bounded = p->budget[WEFT_TIER_HOST] != UINT64_MAX;
+	bool storage = p->budget[WEFT_TIER_STORAGE] > 0 && bounded;
+	/* Where the host tier cannot hold all, what stays on the device leaves it to activations. */
+	bool scarce = bounded && !storage && p->persistent_bytes > p->budget[WEFT_TIER_HOST] / 4;
+	unsigned int shares = storage ? 3 : scarce ? 2 : 1;
 	bool large = is_large(p);
 	unsigned int count = 0;
 
@@ -261,16 +275,18 @@ static unsigned int list_tactics(const struct planning *p, bool extreme, struct 
 	}
 
 	for (unsigned int a = 0; a < 5; a++) {
-		if (policy == WEFT_POLICY_KEEP ? a != 0 : extreme ? a != 4 : large && a % 2)
+		if (policy == WEFT_POLICY_KEEP ? a != 0 : extreme ? a != 4 && (a || !scarce) : large && a % 2)
 			continue;
-		for (unsigned int h = 0; h < 3; h++) {
-			if (h && (!storage || aways[a] <= 0 || policy == WEFT_POLICY_STORAGE))
+		for (unsigned int h = 0; h < shares; h++) {
+			if (h && (aways[a] <= 0 || policy == WEFT_POLICY_STORAGE))
 				break;
 			for (unsigned int g = 0; g < PAGINGS; g++) {
 				if (policy != WEFT_POLICY_AUTO && g)
 					break;
 				for (unsigned int by = 0; by < 2; by++)
-					list[count++] = (struct tactic){aways[a], shares[h], g, WEFT_ORDER_EAGER, by};
+					list[count++] =
+						(struct tactic){aways[a], storage ? with_storage[h] : without[h], g,
+								WEFT_ORDER_EAGER, by};
 			}
 		}
 	}

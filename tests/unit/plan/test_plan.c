@@ -210,6 +210,35 @@ static void host_budget_spills_to_storage(void **state)
 	assert_true(spilled > GRAPHS / 4);
 }
 
+/* Where the host tier cannot hold weights, they stay, and activations are recomputed or paged all the same. */
+static void little_host_memory(void **state)
+{
+	unsigned int less = 0;
+
+	(void)state;
+	for (uint64_t seed = 240; seed < 240 + GRAPHS; seed++) {
+		struct weft_plan_refusal refusal = {0, 0};
+		struct weft_plan *p;
+		struct setting s;
+		uint64_t peak;
+
+		set_up(&s, seed, 24);
+		assert_int_equal(plan(&s, UINT64_MAX, &p, &refusal), 0);
+		peak = p->peak[WEFT_TIER_DEVICE];
+		s.request.budget.bytes[WEFT_TIER_HOST] = p->peak[WEFT_TIER_HOST];
+		weft_plan_free(p);
+		if (plan(&s, peak - 4096, &p, &refusal)) {
+			assert_true(refusal.least_device_bytes && refusal.least_device_bytes <= (peak | 4095) + 1);
+			assert_int_equal(plan(&s, refusal.least_device_bytes, &p, &refusal), 0);
+		} else {
+			less++;
+		}
+		weft_plan_free(p);
+		tear_down(&s);
+	}
+	assert_true(less > GRAPHS / 2);
+}
+
 /* Seconds and joules together, each as a share of the unconstrained step's: what the planner minimizes. */
 static double objective(const struct weft_plan *p, const struct weft_plan *unconstrained)
 {
@@ -490,10 +519,15 @@ static void checker_refuses_broken_plans(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plans_hold_at_every_budget),	cmocka_unit_test(plans_are_above_the_bound),
-		cmocka_unit_test(least_budget_is_an_edge),	cmocka_unit_test(host_budget_spills_to_storage),
-		cmocka_unit_test(more_host_memory_is_no_loss),	cmocka_unit_test(planning_is_deterministic),
-		cmocka_unit_test(policies_keep_to_their_means), cmocka_unit_test(time_budget),
+		cmocka_unit_test(plans_hold_at_every_budget),
+		cmocka_unit_test(plans_are_above_the_bound),
+		cmocka_unit_test(least_budget_is_an_edge),
+		cmocka_unit_test(host_budget_spills_to_storage),
+		cmocka_unit_test(little_host_memory),
+		cmocka_unit_test(more_host_memory_is_no_loss),
+		cmocka_unit_test(planning_is_deterministic),
+		cmocka_unit_test(policies_keep_to_their_means),
+		cmocka_unit_test(time_budget),
 		cmocka_unit_test(checker_refuses_broken_plans),
 	};
 
