@@ -42,6 +42,13 @@
 #define drm_buddy_free_list gpu_buddy_free_list
 #endif
 
+/* What a workqueue is by default until 6.18, and said since. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+#define WEFT_WQ_PERCPU WQ_PERCPU
+#else
+#define WEFT_WQ_PERCPU 0
+#endif
+
 static inline bool weft_is_cow_mapping(const struct vm_area_struct *vma)
 {
 	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;

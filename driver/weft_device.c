@@ -95,14 +95,9 @@ static void workqueue_fini(struct drm_device *drm, void *workqueue)
 	destroy_workqueue(workqueue);
 }
 
-/* One work at a time; of use for getting memory back. */
-static struct workqueue_struct *make_workqueue(struct drm_device *drm, const char *name)
+static int keep_workqueue(struct drm_device *drm, struct workqueue_struct *workqueue)
 {
-	struct workqueue_struct *workqueue = alloc_ordered_workqueue("%s", WQ_MEM_RECLAIM, name);
-
-	if (!workqueue || drmm_add_action_or_reset(drm, workqueue_fini, workqueue))
-		return NULL;
-	return workqueue;
+	return workqueue ? drmm_add_action_or_reset(drm, workqueue_fini, workqueue) : -ENOMEM;
 }
 
 /**
@@ -139,10 +134,15 @@ int weft_device_init(struct weft_device *wdev)
 	if (ret)
 		return ret;
 
-	wdev->submit_wq = make_workqueue(drm, "weft-submit");
-	wdev->reset_wq = make_workqueue(drm, "weft-reset");
-	if (!wdev->submit_wq || !wdev->reset_wq)
-		return -ENOMEM;
+	/* Both are of use for getting memory back. */
+	wdev->submit_wq = alloc_workqueue("weft-submit", WQ_HIGHPRI | WQ_MEM_RECLAIM | WEFT_WQ_PERCPU, 0);
+	ret = keep_workqueue(drm, wdev->submit_wq);
+	if (ret)
+		return ret;
+	wdev->reset_wq = alloc_ordered_workqueue("weft-reset", WQ_MEM_RECLAIM);
+	ret = keep_workqueue(drm, wdev->reset_wq);
+	if (ret)
+		return ret;
 	weft_reset_init(wdev);
 	weft_coredump_init(wdev);
 	weft_energy_init(wdev);

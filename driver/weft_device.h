@@ -128,7 +128,7 @@ struct weft_counts {
  * @context_ids: context numbers of the device that are in use
  * @queue_ids: queue numbers given out
  * @sched: schedules the jobs of all queues onto the device's slots
- * @submit_wq: hands jobs over, and frees them, one at a time
+ * @submit_wq: hands jobs over, on the processor that submits them, and frees them
  * @reset_wq: runs time-outs and resets, one at a time
  * @reset_work: device reset without a job to blame
  * @watchdog: looks for lost interrupts and for the heartbeat while jobs run

@@ -10,8 +10,10 @@
  * are kept in order by the firmware, so they are handed over without waiting for
  * one another.
  *
- * The scheduler's work runs on a workqueue of ours, which is ordered, and so does whatever
- * must not meet it: see weft_sched_stop_entity().
+ * Jobs are handed over on the processor that submitted them, at once: the workqueue is
+ * bound to processors and of high priority, because waking another processor can cost
+ * more than the rest of a submission.  It need not be ordered: run_job is one work item,
+ * which never runs twice at a time, and free_job touches only jobs that have ended.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
@@ -51,21 +53,6 @@ static const struct drm_sched_backend_ops sched_ops = {
 };
 
 /**
- * struct stop_work - the end of an entity, carried out on the scheduler's workqueue
- * @work: the work
- * @entity: the entity
- */
-struct stop_work {
-	struct work_struct work;
-	struct drm_sched_entity *entity;
-};
-
-static void stop_work(struct work_struct *work)
-{
-	drm_sched_entity_fini(container_of(work, struct stop_work, work)->entity);
-}
-
-/**
  * weft_sched_stop_entity() - take an entity from the scheduler, and cancel its jobs that have not started
  * @wdev: the device
  * @entity: the entity, to which nothing is pushed any more
@@ -74,16 +61,16 @@ static void stop_work(struct work_struct *work)
  * scheduler has done with it, and empties it.  But a scheduler that is just taking a job
  * from it and sees another behind that puts the entity into the tree again, after it was
  * taken out; then the entity is emptied from two sides, and freed while it is in the tree.
- * On the ordered workqueue that hands jobs over the two cannot meet.
+ * So no job of any queue is handed over meanwhile.  Disabling counts: this composes with
+ * itself, and with a reset that stops or starts the scheduler.
  */
 void weft_sched_stop_entity(struct weft_device *wdev, struct drm_sched_entity *entity)
 {
-	struct stop_work work = { .entity = entity };
-
-	INIT_WORK_ONSTACK(&work.work, stop_work);
-	queue_work(wdev->submit_wq, &work.work);
-	flush_work(&work.work);
-	destroy_work_on_stack(&work.work);
+	disable_work_sync(&wdev->sched.work_run_job);
+	drm_sched_entity_fini(entity);
+	enable_work(&wdev->sched.work_run_job);
+	/* What was pushed meanwhile could not queue it.  A stopped scheduler ignores this. */
+	queue_work(wdev->submit_wq, &wdev->sched.work_run_job);
 }
 
 /* User space is gone by now, so no job is left. */
