@@ -194,59 +194,6 @@ uint32_t rv32_expand(uint16_t instruction)
 	}
 }
 
-void rv32_reset(struct rv32 *core, uint8_t *memory, uint32_t memory_bytes, const struct rv32_bus *bus, uint32_t entry)
-{
-	memset(core, 0, sizeof(*core));
-	core->memory = memory;
-	core->memory_bytes = memory_bytes;
-	core->bus = *bus;
-	core->pc = entry;
-}
-
-void rv32_stop(struct rv32 *core)
-{
-	core->stop = true;
-}
-
-/* Returns the next pc, or stops the core where there is no handler. */
-static uint32_t trap(struct rv32 *core, uint32_t cause, uint32_t pc, uint32_t value, bool *trapped)
-{
-	core->mcause = cause;
-	core->mepc = pc;
-	core->mtval = value;
-	if (!core->mtvec) {
-		*trapped = true;
-		return pc;
-	}
-	return core->mtvec & ~3u;
-}
-
-static bool in_memory(const struct rv32 *core, uint32_t address, uint32_t bytes)
-{
-	return address < core->memory_bytes && core->memory_bytes - address >= bytes;
-}
-
-static bool load(struct rv32 *core, uint32_t address, uint32_t bytes, uint32_t *value, uint32_t *cause)
-{
-	if (in_memory(core, address, bytes)) {
-		*value = 0;
-		memcpy(value, core->memory + address, bytes);
-		return true;
-	}
-	*cause = address & (bytes - 1) ? RV32_LOAD_MISALIGNED : RV32_LOAD_FAULT;
-	return *cause == RV32_LOAD_FAULT && core->bus.load && core->bus.load(core->bus.user, address, bytes, value);
-}
-
-static bool store(struct rv32 *core, uint32_t address, uint32_t bytes, uint32_t value, uint32_t *cause)
-{
-	if (in_memory(core, address, bytes)) {
-		memcpy(core->memory + address, &value, bytes);
-		return true;
-	}
-	*cause = address & (bytes - 1) ? RV32_STORE_MISALIGNED : RV32_STORE_FAULT;
-	return *cause == RV32_STORE_FAULT && core->bus.store && core->bus.store(core->bus.user, address, bytes, value);
-}
-
 static uint32_t multiply(uint32_t f3, uint32_t a, uint32_t b)
 {
 	switch (f3) {
@@ -270,29 +217,6 @@ static uint32_t multiply(uint32_t f3, uint32_t a, uint32_t b)
 		return a == 0x80000000u && b == UINT32_MAX ? 0 : (uint32_t)((int32_t)a % (int32_t)b);
 	default: /* remu */
 		return b ? a % b : a;
-	}
-}
-
-/* OP and OP-IMM; @alternate is bit 30: subtract or shift arithmetically. */
-static uint32_t arithmetic(uint32_t f3, uint32_t a, uint32_t b, bool alternate)
-{
-	switch (f3) {
-	case 0:
-		return alternate ? a - b : a + b;
-	case 1:
-		return a << (b & 31);
-	case 2:
-		return (int32_t)a < (int32_t)b;
-	case 3:
-		return a < b;
-	case 4:
-		return a ^ b;
-	case 5:
-		return alternate ? (uint32_t)((int32_t)a >> (b & 31)) : a >> (b & 31);
-	case 6:
-		return a | b;
-	default:
-		return a & b;
 	}
 }
 
@@ -387,169 +311,371 @@ static bool csr_access(struct rv32 *core, uint32_t instruction)
 	return true;
 }
 
-static bool branch_taken(uint32_t f3, uint32_t a, uint32_t b, bool *illegal)
+enum {
+	DO_DECODE, /* not decoded yet */
+	DO_ILLEGAL,
+	DO_FETCH_FAULT,
+	DO_CONSTANT, /* LUI, AUIPC */
+	DO_JAL,
+	DO_JALR,
+	DO_BRANCH, /* six, by their f3 */
+	DO_LOAD = DO_BRANCH + 8,
+	DO_STORE = DO_LOAD + 8,
+	DO_IMM = DO_STORE + 8,
+	DO_SRAI = DO_IMM + 8,
+	DO_REG,
+	DO_SUB = DO_REG + 8,
+	DO_SRA,
+	DO_MULTIPLY,
+	DO_FENCE,
+	DO_FENCE_I,
+	DO_SYSTEM,
+};
+
+static bool in_memory(const struct rv32 *core, uint32_t address, uint32_t bytes)
 {
-	switch (f3) {
-	case 0:
-		return a == b;
-	case 1:
-		return a != b;
-	case 4:
-		return (int32_t)a < (int32_t)b;
-	case 5:
-		return (int32_t)a >= (int32_t)b;
-	case 6:
-		return a < b;
-	case 7:
-		return a >= b;
-	default:
-		*illegal = true;
+	return address < core->memory_bytes && core->memory_bytes - address >= bytes;
+}
+
+/* The instruction at @pc, a 16-bit one expanded; 0 where it is illegal.  False: not in memory. */
+static bool fetch(const struct rv32 *core, uint32_t pc, uint32_t *instruction, uint32_t *bytes)
+{
+	*instruction = 0;
+	*bytes = 2;
+	if (!in_memory(core, pc, 2))
 		return false;
+	memcpy(instruction, core->memory + pc, 2);
+	if ((*instruction & 3) != 3) {
+		*instruction = rv32_expand((uint16_t)*instruction);
+		return true;
+	}
+	*bytes = 4;
+	if (!in_memory(core, pc, 4))
+		return false;
+	memcpy(instruction, core->memory + pc, 4);
+	return true;
+}
+
+static uint8_t decode_register(uint32_t f7, uint32_t f3)
+{
+	switch (f7) {
+	case 0x00:
+		return (uint8_t)(DO_REG + f3);
+	case 0x01:
+		return DO_MULTIPLY;
+	case 0x20:
+		return f3 == 0 ? DO_SUB : f3 == 5 ? DO_SRA : DO_ILLEGAL;
+	default:
+		return DO_ILLEGAL;
 	}
 }
 
+/*
+ * What @what needs is in its fields as it is used: constants of AUIPC, jumps and branches
+ * are absolute, and a result that goes to x0 goes to a register that nobody reads.
+ */
+static void decode(const struct rv32 *core, uint32_t pc, struct rv32_decoded *what)
+{
+	uint32_t word, bytes, f3, f7;
+
+	*what = (struct rv32_decoded){.pc = pc, .operation = DO_ILLEGAL};
+	if (!fetch(core, pc, &word, &bytes)) {
+		what->operation = DO_FETCH_FAULT;
+		what->constant = bytes == 4 ? pc + 2 : pc;
+		return;
+	}
+	f3 = bits(word, 14, 12);
+	f7 = word >> 25;
+	what->bytes = (uint8_t)bytes;
+	what->rd = (uint8_t)bits(word, 11, 7);
+	what->rd = what->rd ? what->rd : RV32_NOWHERE;
+	what->rs1 = (uint8_t)bits(word, 19, 15);
+	what->rs2 = (uint8_t)bits(word, 24, 20);
+	what->f3 = (uint8_t)f3;
+	what->constant = (uint32_t)sign_extend(word >> 20, 12);
+	switch (word & 0x7f) {
+	case OP_LUI:
+	case OP_AUIPC:
+		what->operation = DO_CONSTANT;
+		what->constant = (word & 0xfffff000u) + ((word & 0x7f) == OP_AUIPC ? pc : 0);
+		break;
+	case OP_JAL:
+		what->operation = DO_JAL;
+		what->constant = pc + (uint32_t)sign_extend(bits(word, 31, 31) << 20 | bits(word, 19, 12) << 12 |
+								    bits(word, 20, 20) << 11 | bits(word, 30, 21) << 1,
+							    21);
+		break;
+	case OP_JALR:
+		what->operation = f3 ? DO_ILLEGAL : DO_JALR;
+		break;
+	case OP_BRANCH:
+		what->operation = f3 == 2 || f3 == 3 ? DO_ILLEGAL : (uint8_t)(DO_BRANCH + f3);
+		what->constant = pc + (uint32_t)sign_extend(bits(word, 31, 31) << 12 | bits(word, 7, 7) << 11 |
+								    bits(word, 30, 25) << 5 | bits(word, 11, 8) << 1,
+							    13);
+		break;
+	case OP_LOAD:
+		what->operation = f3 == 3 || f3 > 5 ? DO_ILLEGAL : (uint8_t)(DO_LOAD + f3);
+		break;
+	case OP_STORE:
+		what->operation = f3 > 2 ? DO_ILLEGAL : (uint8_t)(DO_STORE + f3);
+		what->constant = (uint32_t)sign_extend(f7 << 5 | bits(word, 11, 7), 12);
+		break;
+	case OP_IMM:
+		if ((f3 == 1 && f7) || (f3 == 5 && f7 & ~0x20u))
+			break;
+		what->operation = f3 == 5 && f7 ? DO_SRAI : (uint8_t)(DO_IMM + f3);
+		break;
+	case OP_REG:
+		what->operation = decode_register(f7, f3);
+		break;
+	case OP_FENCE:
+		what->operation = f3 == 0 ? DO_FENCE : f3 == 1 ? DO_FENCE_I : DO_ILLEGAL;
+		break;
+	case OP_SYSTEM:
+		what->operation = DO_SYSTEM;
+		break;
+	}
+	if (what->operation == DO_ILLEGAL || what->operation == DO_SYSTEM)
+		what->constant = word;
+}
+
+static void forget_decoded(struct rv32 *core)
+{
+	/* No instruction has an odd address. */
+	for (uint32_t i = 0; i < RV32_DECODED; i++)
+		core->decoded[i].pc = 1;
+}
+
+void rv32_reset(struct rv32 *core, uint8_t *memory, uint32_t memory_bytes, const struct rv32_bus *bus, uint32_t entry)
+{
+	memset(core, 0, sizeof(*core));
+	core->memory = memory;
+	core->memory_bytes = memory_bytes;
+	core->bus = *bus;
+	core->pc = entry & ~1u;
+	forget_decoded(core);
+}
+
+void rv32_stop(struct rv32 *core)
+{
+	core->stop = true;
+}
+
+/* Go to the handler.  False: there is none. */
+static bool trap(struct rv32 *core, uint32_t cause, uint32_t pc, uint32_t value)
+{
+	core->mcause = cause;
+	core->mepc = pc;
+	core->mtval = value;
+	core->pc = core->mtvec ? core->mtvec & ~3u : pc;
+	return core->mtvec;
+}
+
+/* Beyond memory.  Returns enum rv32_cause, or -1. */
+static int bus_load(struct rv32 *core, uint32_t address, uint32_t bytes, uint32_t *value)
+{
+	if (address & (bytes - 1))
+		return RV32_LOAD_MISALIGNED;
+	return core->bus.load && core->bus.load(core->bus.user, address, bytes, value) ? -1 : RV32_LOAD_FAULT;
+}
+
+static int bus_store(struct rv32 *core, uint32_t address, uint32_t bytes, uint32_t value)
+{
+	if (address & (bytes - 1))
+		return RV32_STORE_MISALIGNED;
+	return core->bus.store && core->bus.store(core->bus.user, address, bytes, value) ? -1 : RV32_STORE_FAULT;
+}
+
+enum system { SYSTEM_NEXT, SYSTEM_TRAP, SYSTEM_WAIT, SYSTEM_STOP };
+
+/* CSRs, ecall, ebreak, mret, wfi.  SYSTEM_TRAP: pc is the handler's. */
+static enum system execute_system(struct rv32 *core, uint32_t instruction, uint32_t pc)
+{
+	bool handled;
+
+	if ((bits(instruction, 14, 12) & 3) != 0) {
+		if (csr_access(core, instruction)) {
+			core->x[0] = 0;
+			return SYSTEM_NEXT;
+		}
+		handled = trap(core, RV32_ILLEGAL, pc, instruction);
+	} else if (instruction == 0x00000073) { /* ecall */
+		handled = trap(core, RV32_ECALL, pc, 0);
+	} else if (instruction == 0x00100073) { /* ebreak */
+		handled = trap(core, RV32_BREAKPOINT, pc, pc);
+	} else if (instruction == 0x30200073) { /* mret */
+		core->pc = core->mepc;
+		handled = true;
+	} else if (instruction == 0x10500073) { /* wfi */
+		return SYSTEM_WAIT;
+	} else {
+		handled = trap(core, RV32_ILLEGAL, pc, instruction);
+	}
+	return handled ? SYSTEM_TRAP : SYSTEM_STOP;
+}
+
+/*
+ * One case per operation, so that each has a branch of its own to be predicted, and
+ * nothing is decoded twice: the firmware's time is part of every submission's latency.
+ */
 enum rv32_stop rv32_run(struct rv32 *core, uint64_t budget)
 {
-	static const uint8_t access_bytes[8] = {1, 2, 4, 0, 1, 2, 0, 0};
+	uint64_t left = budget, before = core->retired;
+	uint32_t *const x = core->x;
+	uint32_t pc = core->pc, a, b, value;
+	enum rv32_stop why = RV32_BUDGET;
+	int cause;
 
-	for (core->stop = false; budget; budget--) {
-		uint32_t pc = core->pc, next, instruction = 0, cause = 0, value, rd, f3, a, b;
-		bool illegal = false, trapped = false, wait = false;
+	core->stop = false;
+	for (; left; left--) {
+		struct rv32_decoded *what = &core->decoded[pc >> 1 & (RV32_DECODED - 1)];
 
-		if (core->stop)
-			return RV32_STOPPED;
-		if (!in_memory(core, pc, 2)) {
-			core->pc = trap(core, RV32_FETCH_FAULT, pc, pc, &trapped);
-			if (trapped)
-				return RV32_TRAPPED;
+		if (what->pc != pc)
+			decode(core, pc, what);
+		a = x[what->rs1];
+		b = x[what->rs2];
+		switch (what->operation) {
+		case DO_CONSTANT:
+			x[what->rd] = what->constant;
+			break;
+		case DO_JAL:
+			x[what->rd] = pc + what->bytes;
+			pc = what->constant;
 			continue;
-		}
-		memcpy(&instruction, core->memory + pc, 2);
-		if ((instruction & 3) == 3) {
-			if (!in_memory(core, pc, 4)) {
-				core->pc = trap(core, RV32_FETCH_FAULT, pc, pc + 2, &trapped);
-				if (trapped)
-					return RV32_TRAPPED;
-				continue;
-			}
-			memcpy(&instruction, core->memory + pc, 4);
-			next = pc + 4;
-		} else {
-			instruction = rv32_expand((uint16_t)instruction);
-			next = pc + 2;
-		}
+		case DO_JALR:
+			x[what->rd] = pc + what->bytes;
+			pc = (a + what->constant) & ~1u;
+			continue;
 
-		rd = bits(instruction, 11, 7);
-		f3 = bits(instruction, 14, 12);
-		a = core->x[bits(instruction, 19, 15)];
-		b = core->x[bits(instruction, 24, 20)];
-		switch (instruction & 0x7f) {
-		case OP_LUI:
-			core->x[rd] = instruction & 0xfffff000u;
+#define BRANCH(f3, condition)        \
+	case DO_BRANCH + (f3):       \
+		if (!(condition))    \
+			break;       \
+		pc = what->constant; \
+		continue
+			BRANCH(0, a == b);
+			BRANCH(1, a != b);
+			BRANCH(4, (int32_t)a < (int32_t)b);
+			BRANCH(5, (int32_t)a >= (int32_t)b);
+			BRANCH(6, a < b);
+			BRANCH(7, a >= b);
+
+#define LOAD(f3, width, extended)                                \
+	case DO_LOAD + (f3):                                     \
+		a += what->constant;                             \
+		value = 0;                                       \
+		if (in_memory(core, a, width)) {                 \
+			memcpy(&value, core->memory + a, width); \
+			x[what->rd] = (extended);                \
+			break;                                   \
+		}                                                \
+		core->pc = pc;                                   \
+		cause = bus_load(core, a, width, &value);        \
+		if (cause >= 0)                                  \
+			goto fault;                              \
+		x[what->rd] = (extended);                        \
+		goto accessed
+			LOAD(0, 1, (uint32_t)sign_extend(value, 8));
+			LOAD(1, 2, (uint32_t)sign_extend(value, 16));
+			LOAD(2, 4, value);
+			LOAD(4, 1, value);
+			LOAD(5, 2, value);
+
+#define STORE(f3, width)                                     \
+	case DO_STORE + (f3):                                \
+		a += what->constant;                         \
+		if (in_memory(core, a, width)) {             \
+			memcpy(core->memory + a, &b, width); \
+			break;                               \
+		}                                            \
+		core->pc = pc;                               \
+		cause = bus_store(core, a, width, b);        \
+		if (cause >= 0)                              \
+			goto fault;                          \
+		goto accessed
+			STORE(0, 1);
+			STORE(1, 2);
+			STORE(2, 4);
+
+#define ARITHMETIC(operation, result)   \
+	case operation:                 \
+		x[what->rd] = (result); \
+		break
+#define BOTH(f3, operator, type)                                                      \
+	ARITHMETIC(DO_IMM + (f3), (uint32_t)((type)a operator(type) what->constant)); \
+	ARITHMETIC(DO_REG + (f3), (uint32_t)((type)a operator(type) b))
+			BOTH(0, +, uint32_t);
+			BOTH(2, <, int32_t);
+			BOTH(3, <, uint32_t);
+			BOTH(4, ^, uint32_t);
+			BOTH(6, |, uint32_t);
+			BOTH(7, &, uint32_t);
+			ARITHMETIC(DO_IMM + 1, a << (what->constant & 31));
+			ARITHMETIC(DO_REG + 1, a << (b & 31));
+			ARITHMETIC(DO_IMM + 5, a >> (what->constant & 31));
+			ARITHMETIC(DO_REG + 5, a >> (b & 31));
+			ARITHMETIC(DO_SRAI, (uint32_t)((int32_t)a >> (what->constant & 31)));
+			ARITHMETIC(DO_SRA, (uint32_t)((int32_t)a >> (b & 31)));
+			ARITHMETIC(DO_SUB, a - b);
+			ARITHMETIC(DO_MULTIPLY, multiply(what->f3, a, b));
+		case DO_FENCE: /* one core, in order */
 			break;
-		case OP_AUIPC:
-			core->x[rd] = pc + (instruction & 0xfffff000u);
-			break;
-		case OP_JAL:
-			core->x[rd] = next;
-			next = pc + (uint32_t)sign_extend(
-					    bits(instruction, 31, 31) << 20 | bits(instruction, 19, 12) << 12 |
-						    bits(instruction, 20, 20) << 11 | bits(instruction, 30, 21) << 1,
-					    21);
-			break;
-		case OP_JALR:
-			if (f3) {
-				illegal = true;
+		case DO_FENCE_I:
+			pc += what->bytes;
+			forget_decoded(core);
+			continue;
+		case DO_SYSTEM:
+			core->retired = before + (budget - left);
+			switch (execute_system(core, what->constant, pc)) {
+			case SYSTEM_NEXT:
 				break;
-			}
-			value = next;
-			next = (a + (uint32_t)sign_extend(instruction >> 20, 12)) & ~1u;
-			core->x[rd] = value;
-			break;
-		case OP_BRANCH:
-			if (branch_taken(f3, a, b, &illegal))
-				next = pc + (uint32_t)sign_extend(bits(instruction, 31, 31) << 12 |
-									  bits(instruction, 7, 7) << 11 |
-									  bits(instruction, 30, 25) << 5 |
-									  bits(instruction, 11, 8) << 1,
-								  13);
-			break;
-		case OP_LOAD:
-			a += (uint32_t)sign_extend(instruction >> 20, 12);
-			if (!access_bytes[f3]) {
-				illegal = true;
-				break;
-			}
-			if (!load(core, a, access_bytes[f3], &value, &cause)) {
-				next = trap(core, cause, pc, a, &trapped);
-				break;
-			}
-			core->x[rd] = f3 == 0	? (uint32_t)sign_extend(value, 8)
-				      : f3 == 1 ? (uint32_t)sign_extend(value, 16)
-						: value;
-			break;
-		case OP_STORE:
-			a += (uint32_t)sign_extend(bits(instruction, 31, 25) << 5 | bits(instruction, 11, 7), 12);
-			if (f3 > 2)
-				illegal = true;
-			else if (!store(core, a, access_bytes[f3], b, &cause))
-				next = trap(core, cause, pc, a, &trapped);
-			break;
-		case OP_IMM:
-			value = (uint32_t)sign_extend(instruction >> 20, 12);
-			if ((f3 == 1 && instruction >> 25) || (f3 == 5 && (instruction >> 25 & ~0x20u)))
-				illegal = true;
-			else
-				core->x[rd] = arithmetic(f3, a, value, f3 == 5 && bits(instruction, 30, 30));
-			break;
-		case OP_REG:
-			switch (instruction >> 25) {
-			case 0x00:
-				core->x[rd] = arithmetic(f3, a, b, false);
-				break;
-			case 0x01:
-				core->x[rd] = multiply(f3, a, b);
-				break;
-			case 0x20:
-				if (f3 == 0 || f3 == 5)
-					core->x[rd] = arithmetic(f3, a, b, true);
-				else
-					illegal = true;
-				break;
-			default:
-				illegal = true;
-			}
-			break;
-		case OP_FENCE: /* one core, in order: nothing to do for FENCE and FENCE.I */
-			illegal = f3 > 1;
-			break;
-		case OP_SYSTEM:
-			if (f3 && f3 != 4) {
-				illegal = !csr_access(core, instruction);
-			} else if (instruction == 0x00000073) { /* ecall */
-				next = trap(core, RV32_ECALL, pc, 0, &trapped);
-			} else if (instruction == 0x00100073) { /* ebreak */
-				next = trap(core, RV32_BREAKPOINT, pc, pc, &trapped);
-			} else if (instruction == 0x30200073) { /* mret */
-				next = core->mepc;
-			} else if (instruction == 0x10500073) { /* wfi */
-				wait = true;
-			} else {
-				illegal = true;
+			case SYSTEM_TRAP:
+				pc = core->pc;
+				continue;
+			case SYSTEM_WAIT:
+				pc += what->bytes;
+				left--;
+				why = RV32_WAIT;
+				goto out;
+			case SYSTEM_STOP:
+				why = RV32_TRAPPED;
+				goto out;
 			}
 			break;
 		default:
-			illegal = true;
+			cause = what->operation == DO_FETCH_FAULT ? RV32_FETCH_FAULT : RV32_ILLEGAL;
+			a = what->constant;
+			goto fault;
 		}
-		if (illegal)
-			next = trap(core, RV32_ILLEGAL, pc, instruction, &trapped);
-		core->x[0] = 0;
-		core->pc = next;
-		if (trapped)
-			return RV32_TRAPPED;
-		core->retired++;
-		if (wait)
-			return RV32_WAIT;
+		/* A branch, which is predicted: the next instruction need not wait for this one's size. */
+		if (what->bytes == 2) {
+			pc += 2;
+			__asm__ volatile("");
+		} else {
+			pc += 4;
+			__asm__ volatile("");
+		}
+		continue;
+
+	accessed: /* a bus function may have stopped the core */
+		pc += what->bytes;
+		if (core->stop) {
+			left--;
+			why = RV32_STOPPED;
+			goto out;
+		}
+		continue;
+
+	fault: /* of the value @a */
+		if (!trap(core, (uint32_t)cause, pc, a)) {
+			why = RV32_TRAPPED;
+			goto out;
+		}
+		pc = core->pc;
 	}
-	return core->stop ? RV32_STOPPED : RV32_BUDGET;
+out:
+	core->pc = pc;
+	core->retired = before + (budget - left);
+	return why;
 }

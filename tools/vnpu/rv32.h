@@ -7,6 +7,8 @@
  * functions.  There are no interrupts: WFI returns to the caller, which decides
  * when to go on.  An exception sets mepc, mcause and mtval and jumps to mtvec, as
  * the privileged specification says; with mtvec 0 it stops the core instead.
+ * Instructions that were executed are kept decoded until FENCE.I, so what a program
+ * writes over its own instructions counts from there on.
  *
  * After "The RISC-V Instruction Set Manual", volumes I (20191213) and II (20211203).
  */
@@ -46,8 +48,19 @@ struct rv32_bus {
 	bool (*store)(void *user, uint32_t address, uint32_t bytes, uint32_t value);
 };
 
+/** Instructions that are kept decoded, by address; a power of two. */
+#define RV32_DECODED 16384
+/** Where results for x0 go. */
+#define RV32_NOWHERE 32
+
+struct rv32_decoded {
+	uint32_t pc; /* odd: none */
+	uint8_t operation, bytes, rd, rs1, rs2, f3;
+	uint32_t constant;
+};
+
 struct rv32 {
-	uint32_t x[32];
+	uint32_t x[RV32_NOWHERE + 1];
 	uint32_t pc;
 	uint32_t mtvec, mepc, mcause, mtval, mscratch, mstatus;
 	uint64_t retired; /* instructions; mcycle and minstret */
@@ -55,6 +68,7 @@ struct rv32 {
 	uint32_t memory_bytes;
 	struct rv32_bus bus;
 	bool stop;
+	struct rv32_decoded decoded[RV32_DECODED];
 };
 
 /** Clear all registers and start at @entry.  @memory stays the caller's. */

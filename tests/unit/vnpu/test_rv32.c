@@ -130,6 +130,29 @@ static void stops_without_a_handler(void **state)
 	}
 }
 
+/* A program that writes over an instruction that it has executed executes the new one after FENCE.I. */
+static void fetches_anew_after_fence_i(void **state)
+{
+	static const uint32_t program[] = {
+		0x00100513, /* addi a0, zero, 1 */
+		0x00602023, /* sw t1, 0(zero) */
+		0x0000100f, /* fence.i */
+		0xfffe0e13, /* addi t3, t3, -1 */
+		0xfe0e18e3, /* bnez t3, 0 */
+		0x10500073, /* wfi */
+	};
+	struct rv32 core;
+
+	(void)state;
+	memcpy(memory, program, sizeof(program));
+	rv32_reset(&core, memory, sizeof(memory), &bus, 0);
+	core.x[6] = 0x00200513; /* addi a0, zero, 2 */
+	core.x[28] = 2;
+	assert_int_equal(rv32_run(&core, 1000), RV32_WAIT);
+	assert_int_equal(core.x[10], 2);
+	assert_int_equal(core.retired, 11);
+}
+
 /* Reserved compressed encodings are illegal, whatever surrounds them. */
 static void expands_compressed(void **state)
 {
@@ -162,9 +185,8 @@ static void expands_compressed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(computes_as_the_host_does),
-		cmocka_unit_test(traps_and_corner_cases),
-		cmocka_unit_test(stops_without_a_handler),
+		cmocka_unit_test(computes_as_the_host_does), cmocka_unit_test(traps_and_corner_cases),
+		cmocka_unit_test(stops_without_a_handler),   cmocka_unit_test(fetches_anew_after_fence_i),
 		cmocka_unit_test(expands_compressed),
 	};
 
