@@ -245,8 +245,7 @@ bool core_start(struct core *core, const struct core_job *job)
 	slot->job = *job;
 	slot->state = SLOT_ACTIVE;
 	slot->fault = slot->cause = (struct weft_fault_record){.operand = 0xff};
-	for (uint32_t s = 0; s < WEFT_SEMAPHORES; s++)
-		slot->semaphore[s] = 0;
+	__builtin_memset(slot->semaphore, 0, sizeof(slot->semaphore));
 	for (uint32_t e = 0; e < WEFT_ENGINES; e++) {
 		slot->cursor[e].state = CURSOR_SCAN;
 		slot->cursor[e].offset = slot->cursor[e].index = slot->cursor[e].passed = 0;
@@ -444,6 +443,8 @@ bool core_take_end(struct core *core, struct core_end *end)
 		*end = (struct core_end){.job = slot->job, .fault = slot->fault, .cause = slot->cause};
 		slot->state = SLOT_FREE;
 		core->ended--;
+		while (core->used && core->slot[core->used - 1].state == SLOT_FREE)
+			core->used--;
 		return true;
 	}
 	return false;

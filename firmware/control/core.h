@@ -149,7 +149,7 @@ struct core {
 	struct core_platform platform;
 	struct core_slot *slot;
 	uint32_t slots;
-	uint32_t used;	/* slots below this have been used: bounds the searches */
+	uint32_t used;	/* slots from this one on are free: bounds the searches */
 	uint32_t ended; /* slots in SLOT_ENDED */
 	struct core_slot *running[WEFT_ENGINES];
 	uint32_t turn[WEFT_ENGINES]; /* slot that was served last */

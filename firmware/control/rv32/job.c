@@ -6,14 +6,25 @@
  * A job waits (JOB_QUEUED) until every earlier job of its context and queue has
  * ended, then it is the core's (JOB_STARTED) until the core reports its end.  Its
  * place in the table is its slot in the mailbox and its cookie in the core.
+ *
+ * Nothing here searches the whole table: every submission pays for each instruction
+ * of a turn.  The table's state is in bit masks, and a job knows its successor.
  */
 #include "firmware.h"
 
 enum job_state { JOB_FREE, JOB_QUEUED, JOB_STARTED, JOB_ENDED };
 
+/* Commands that one engine gets before the others have their turn. */
+#define COMMANDS_PER_TURN 4
+
+#define BIT(index) (1u << (index))
+#define ALL_JOBS ((uint32_t)((1ull << FIRMWARE_JOBS) - 1))
+
 struct job {
 	uint32_t state; /* enum job_state */
 	uint32_t order; /* of acceptance */
+	/* The job of its queue that was accepted after it, if one was; that one's order tells. */
+	uint32_t next, next_order;
 	struct weft_hw_request request;
 	struct weft_hw_event event;	 /* filled in as the job proceeds */
 	uint32_t completed;		 /* commands */
@@ -31,7 +42,9 @@ static struct core_slot core_slots[FIRMWARE_JOBS];
 static struct job jobs[FIRMWARE_JOBS];
 static struct running running[WEFT_ENGINES];
 static uint32_t accepted;
-static bool work; /* a job may be startable, or has ended */
+static uint32_t last; /* job that was accepted last */
+/* Sets of jobs: those not free; of them, those that can start, and those whose end is to be told. */
+static uint32_t held, startable, ended;
 static uint8_t faulted[WEFT_HW_MAX_CONTEXTS + 1];
 
 static uint32_t fetch(void *user, const struct core_job *job, uint32_t offset, void *to, uint32_t bytes)
@@ -72,38 +85,91 @@ static void slot_status(uint32_t index)
 	slot->context = job->state == JOB_FREE ? 0 : job->request.context;
 }
 
+/* The lowest of a set that is not empty. */
+static uint32_t lowest(uint32_t set)
+{
+	uint32_t index = 0;
+
+	if (set & 1)
+		return 0;
+	for (uint32_t bits = 16; bits; bits >>= 1) {
+		if (!(set & (BIT(bits) - 1))) {
+			set >>= bits;
+			index += bits;
+		}
+	}
+	return index;
+}
+
+static bool same_queue(const struct job *job, const struct weft_hw_request *request)
+{
+	return job->request.context == request->context && job->request.queue == request->queue;
+}
+
+/* The last job of the queue that has not ended, or NULL. */
+static struct job *predecessor(const struct weft_hw_request *request)
+{
+	struct job *found = NULL;
+
+	/* Mostly it is the last of all. */
+	if (held & ~ended & BIT(last) && same_queue(&jobs[last], request))
+		return &jobs[last];
+	for (uint32_t left = held & ~ended; left; left &= left - 1) {
+		struct job *job = &jobs[lowest(left)];
+
+		if (same_queue(job, request) && (!found || (int32_t)(job->order - found->order) > 0))
+			found = job;
+	}
+	return found;
+}
+
 enum weft_hw_status job_accept(const struct weft_hw_request *request)
 {
+	struct job *job, *before;
+	uint32_t index;
+
 	if (request->priority > 2 || request->flags & ~WEFT_HW_JOB_NULL || request->bytes > WEFT_STREAM_MAX_BYTES ||
 	    request->bytes % WEFT_CMD_ALIGN)
 		return WEFT_HW_STATUS_INVALID;
-	for (uint32_t i = 0; i < FIRMWARE_JOBS; i++) {
-		struct job *job = &jobs[i];
-
-		if (job->state != JOB_FREE)
-			continue;
-		*job = (struct job){.state = JOB_QUEUED, .order = accepted++, .request = *request};
-		job->event.sequence = request->sequence;
-		job->event.context = request->context;
-		for (uint32_t e = 0; e < WEFT_ENGINES; e++) {
-			job->completed += request->skip[e];
-			job->progress[e] = request->skip[e];
-			CHIP_MAILBOX->progress[i].completed[e] = request->skip[e];
-		}
-		CHIP_MAILBOX->slot[i].started = job->completed;
-		slot_status(i);
-		work = true;
-		return WEFT_HW_STATUS_OK;
+	if (held == ALL_JOBS)
+		return WEFT_HW_STATUS_BUSY;
+	before = predecessor(request);
+	index = lowest(~held);
+	job = &jobs[index];
+	*job = (struct job){.state = JOB_QUEUED, .order = accepted++, .request = *request};
+	job->next_order = job->order; /* none: a job does not follow itself */
+	if (before) {
+		before->next = index;
+		before->next_order = job->order;
+	} else {
+		startable |= BIT(index);
 	}
-	return WEFT_HW_STATUS_BUSY;
+	last = index;
+	held |= BIT(index);
+	job->event.sequence = request->sequence;
+	job->event.context = request->context;
+	for (uint32_t e = 0; e < WEFT_ENGINES; e++) {
+		job->completed += request->skip[e];
+		job->progress[e] = request->skip[e];
+		CHIP_MAILBOX->progress[index].completed[e] = request->skip[e];
+	}
+	CHIP_MAILBOX->slot[index].started = job->completed;
+	slot_status(index);
+	return WEFT_HW_STATUS_OK;
 }
 
 static void job_end(struct job *job, const struct weft_fault_record *fault)
 {
+	const struct job *next = &jobs[job->next];
+
 	job->state = JOB_ENDED;
 	job->event.status = fault->reason ? WEFT_HW_STATUS_FAULT : WEFT_HW_STATUS_OK;
 	job->event.fault = *fault;
-	work = true;
+	ended |= BIT(job - jobs);
+	startable &= ~BIT(job - jobs);
+	/* Its place may have another job by now. */
+	if (next->state == JOB_QUEUED && next->order == job->next_order)
+		startable |= BIT(job->next);
 }
 
 static void cancel_queued(uint32_t context)
@@ -137,7 +203,6 @@ void job_stop_context(uint32_t context)
 		if (engines & 1u << e)
 			chip_write(SOC_ENGINE(e) + SOC_ENGINE_CONTROL, SOC_ENGINE_ABORT);
 	}
-	work = true;
 }
 
 void job_reset_context(uint32_t context)
@@ -156,25 +221,7 @@ bool job_context_busy(uint32_t context)
 
 bool job_any(void)
 {
-	for (uint32_t i = 0; i < FIRMWARE_JOBS; i++) {
-		if (jobs[i].state != JOB_FREE)
-			return true;
-	}
-	return false;
-}
-
-/* Is an earlier job of the same queue still there? */
-static bool job_must_wait(const struct job *job)
-{
-	for (uint32_t i = 0; i < FIRMWARE_JOBS; i++) {
-		const struct job *other = &jobs[i];
-
-		if (other->state != JOB_FREE && other->state != JOB_ENDED &&
-		    other->request.context == job->request.context && other->request.queue == job->request.queue &&
-		    (int32_t)(other->order - job->order) < 0)
-			return true;
-	}
-	return false;
+	return held;
 }
 
 static void job_start(uint32_t index)
@@ -223,22 +270,26 @@ static void take_ends(void)
 
 static void report_ends(void)
 {
-	for (uint32_t i = 0; i < FIRMWARE_JOBS; i++) {
-		if (jobs[i].state != JOB_ENDED)
-			continue;
+	while (ended) {
+		uint32_t index = lowest(ended);
+
 		if (!event_room())
 			return;
-		event_post(&jobs[i].event);
-		jobs[i].state = JOB_FREE;
-		slot_status(i);
+		event_post(&jobs[index].event);
+		jobs[index].state = JOB_FREE;
+		ended &= ~BIT(index);
+		held &= ~BIT(index);
+		slot_status(index);
 	}
 }
 
 static void start_jobs(void)
 {
-	for (uint32_t i = 0; i < FIRMWARE_JOBS; i++) {
-		if (jobs[i].state == JOB_QUEUED && !job_must_wait(&jobs[i]))
-			job_start(i);
+	while (startable) {
+		uint32_t index = lowest(startable);
+
+		startable &= ~BIT(index);
+		job_start(index);
 	}
 }
 
@@ -320,36 +371,36 @@ static bool engine_turn(uint32_t e)
 {
 	struct core_command command;
 
-	if (running[e].busy) {
-		if (chip_read(SOC_ENGINE(e) + SOC_ENGINE_STATE) != SOC_ENGINE_DONE) {
-			engine_watch(e);
+	/* A command may be done as soon as it was started; the other engines wait no longer than for a few. */
+	for (uint32_t n = 0; n < COMMANDS_PER_TURN; n++) {
+		if (running[e].busy) {
+			if (chip_read(SOC_ENGINE(e) + SOC_ENGINE_STATE) != SOC_ENGINE_DONE) {
+				engine_watch(e);
+				return false;
+			}
+			engine_harvest(e);
+		}
+		switch (core_next(&core, e, &command)) {
+		case CORE_COMMAND:
+			engine_start(e, &command);
+			break;
+		case CORE_AGAIN:
+			return true;
+		case CORE_IDLE:
 			return false;
 		}
-		engine_harvest(e);
 	}
-	switch (core_next(&core, e, &command)) {
-	case CORE_COMMAND:
-		engine_start(e, &command);
-		return true; /* it may be done already */
-	case CORE_AGAIN:
-		return true;
-	case CORE_IDLE:
-		return false;
-	}
-	return false;
+	return true;
 }
 
 bool job_turn(void)
 {
 	bool again = false;
 
-	if (work) {
-		work = false;
-		start_jobs();
-	}
+	start_jobs();
 	for (uint32_t e = 0; e < WEFT_ENGINES; e++)
 		again |= engine_turn(e);
 	take_ends();
 	report_ends();
-	return again || work;
+	return again || startable;
 }

@@ -13,6 +13,7 @@ struct waiting {
 };
 
 static struct waiting waiting[FIRMWARE_WAITING];
+static uint32_t waiters; /* that are used */
 static uint32_t ring_offset, ring_entries, head, most_contexts;
 static uint8_t open_contexts[WEFT_HW_MAX_CONTEXTS + 1];
 
@@ -64,7 +65,7 @@ static void finish(const struct weft_hw_request *request)
 
 void request_engine_done(uint32_t engine)
 {
-	for (uint32_t i = 0; i < FIRMWARE_WAITING; i++)
+	for (uint32_t i = 0; waiters && i < FIRMWARE_WAITING; i++)
 		waiting[i].engines &= ~(1u << engine);
 }
 
@@ -113,6 +114,7 @@ static void handle(const struct weft_hw_request *request, struct waiting *entry)
 		answer(request, WEFT_HW_STATUS_INVALID);
 		return;
 	}
+	waiters++;
 	*entry = (struct waiting){
 		.used = true,
 		.engines = job_engines_running(request->context),
@@ -131,12 +133,13 @@ static struct waiting *find_free(void)
 
 static void finish_waiting(void)
 {
-	for (uint32_t i = 0; i < FIRMWARE_WAITING; i++) {
+	for (uint32_t i = 0; waiters && i < FIRMWARE_WAITING; i++) {
 		if (!waiting[i].used || must_wait(&waiting[i]))
 			continue;
 		if (!event_room())
 			return;
 		waiting[i].used = false;
+		waiters--;
 		finish(&waiting[i].request);
 	}
 }
