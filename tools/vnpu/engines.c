@@ -233,7 +233,7 @@ const char *vnpu_engines_kernels(const struct vnpu_engines *engines)
 }
 
 bool vnpu_engine_start(struct vnpu_engines *engines, unsigned int number, uint32_t context,
-		       struct vnpu_engine_name name, const void *command)
+		       struct vnpu_engine_name name, const void *command, bool *done)
 {
 	struct engine *engine = &engines->engine[number];
 	bool started = false, immediate = false;
@@ -259,8 +259,7 @@ bool vnpu_engine_start(struct vnpu_engines *engines, unsigned int number, uint32
 		}
 	}
 	pthread_mutex_unlock(&engine->lock);
-	if (immediate)
-		engines->options.done(engines->options.user, number);
+	*done = immediate;
 	return started;
 }
 

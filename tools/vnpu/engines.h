@@ -32,7 +32,7 @@ struct vnpu_engines_options {
 	struct vnpu_misbehave *misbehave;
 	const struct weft_model *model; /* what commands cost */
 	unsigned int lanes;
-	/** Called in the engine's thread when a command is done. */
+	/** Called in the engine's thread when a command is done after it was started. */
 	void (*done)(void *user, unsigned int engine);
 	void *user;
 };
@@ -42,9 +42,12 @@ int vnpu_engines_new(const struct vnpu_engines_options *options, struct vnpu_eng
 void vnpu_engines_free(struct vnpu_engines *engines);
 const char *vnpu_engines_kernels(const struct vnpu_engines *engines);
 
-/** Start a copy of @command (at most WEFT_CMD_MAX_BYTES readable) on an idle engine.  False: it runs already. */
+/**
+ * Start a copy of @command (at most WEFT_CMD_MAX_BYTES readable) on an idle engine.  @done:
+ * it was done at once, of which nobody is told otherwise.  False: the engine runs already.
+ */
 bool vnpu_engine_start(struct vnpu_engines *engines, unsigned int engine, uint32_t context,
-		       struct vnpu_engine_name name, const void *command);
+		       struct vnpu_engine_name name, const void *command, bool *done);
 /** Its command has been counted: a reset says nothing of it any more. */
 void vnpu_engine_retire(struct vnpu_engines *engines, unsigned int engine);
 /** End the command as soon as possible, with WEFT_FAULT_TIMEOUT. */

@@ -185,6 +185,7 @@ static void mmu_command(struct vnpu_soc *soc, uint32_t command)
 static void engine_control(struct vnpu_soc *soc, unsigned int engine, uint32_t value)
 {
 	uint32_t command = soc->engine_command[engine];
+	bool done = false;
 
 	if (value == SOC_ENGINE_ABORT) {
 		vnpu_engine_abort(soc->engines, engine);
@@ -201,10 +202,12 @@ static void engine_control(struct vnpu_soc *soc, unsigned int engine, uint32_t v
 	}
 	if (value != SOC_ENGINE_START || command % 8 || command > SOC_MEMORY_BYTES - WEFT_CMD_MAX_BYTES ||
 	    !vnpu_engine_start(soc->engines, engine, soc->engine_context[engine], soc->engine_name[engine],
-			       soc->memory + command)) {
+			       soc->memory + command, &done)) {
 		crash(soc, "engine register misused", value);
 		rv32_stop(&soc->core);
 	}
+	if (done)
+		__atomic_or_fetch(&soc->pending, SOC_EVENT_ENGINE(engine), __ATOMIC_RELEASE);
 }
 
 /* 64-bit registers: the low word's read latches the high one. */
@@ -587,26 +590,35 @@ void vnpu_soc_doorbell(struct vnpu_soc *soc, unsigned int doorbell)
 	__atomic_store_n(&mailbox->control, WEFT_HW_CONTROL_NONE, __ATOMIC_RELEASE);
 }
 
+/* How long the core, in WFI, has nothing to do, as vnpu_soc_run() returns it. */
+static int idle_ms(struct vnpu_soc *soc)
+{
+	uint64_t now = soc->alarm ? soc_time(soc) : 0;
+
+	if (soc->alarm && now >= soc->alarm) {
+		soc->alarm = 0;
+		__atomic_or_fetch(&soc->pending, SOC_EVENT_TIMER, __ATOMIC_RELEASE);
+	}
+	if (__atomic_load_n(&soc->pending, __ATOMIC_ACQUIRE))
+		return 0;
+	return soc->alarm ? (int)((soc->alarm - now + 999999) / 1000000) : -1;
+}
+
 int vnpu_soc_run(struct vnpu_soc *soc)
 {
 	if (!soc->running)
 		return -1;
-	if (soc->alarm && soc_time(soc) >= soc->alarm) {
-		soc->alarm = 0;
-		__atomic_or_fetch(&soc->pending, SOC_EVENT_TIMER, __ATOMIC_RELEASE);
-	}
-	if (soc->waiting && !__atomic_load_n(&soc->pending, __ATOMIC_ACQUIRE)) {
-		uint64_t now = soc_time(soc);
+	if (soc->waiting) {
+		int idle = idle_ms(soc);
 
-		if (!soc->alarm)
-			return -1;
-		return soc->alarm > now ? (int)((soc->alarm - now + 999999) / 1000000) : 0;
+		if (idle)
+			return idle;
 	}
 	soc->waiting = false;
 	switch (rv32_run(&soc->core, SLICE)) {
 	case RV32_WAIT:
 		soc->waiting = true;
-		return 0;
+		return idle_ms(soc);
 	case RV32_TRAPPED:
 		crash(soc, "exception", soc->core.mcause);
 		return -1;
@@ -615,4 +627,9 @@ int vnpu_soc_run(struct vnpu_soc *soc)
 		return 0;
 	}
 	return 0;
+}
+
+uint64_t vnpu_soc_instructions(const struct vnpu_soc *soc)
+{
+	return soc->core.retired;
 }

@@ -33,5 +33,7 @@ void vnpu_soc_reset(struct vnpu_soc *soc);
 void vnpu_soc_doorbell(struct vnpu_soc *soc, unsigned int doorbell);
 /** Execute for a while.  Returns how long the core has nothing to do, in ms: 0 go on, -1 until something happens. */
 int vnpu_soc_run(struct vnpu_soc *soc);
+/** Instructions that the core has executed since it was started. */
+uint64_t vnpu_soc_instructions(const struct vnpu_soc *soc);
 
 #endif /* WEFT_VNPU_SOC_H */

@@ -2,9 +2,13 @@
 /* The event ring, in host memory. */
 #include "firmware.h"
 
+/* Turns that an event waits for others to be told of with it. */
+#define DEFERRED_TURNS 8
+
 static uint64_t ring;
 static uint32_t ring_entries, tail;
 static bool posted;
+static uint32_t deferred; /* turns since the first event that the host has not been told of */
 
 void event_init(uint64_t address, uint32_t entries)
 {
@@ -34,11 +38,12 @@ void event_post(struct weft_hw_event *event)
 	posted = true;
 }
 
-void event_flush(void)
+void event_flush(bool more)
 {
-	if (!posted)
+	if (!posted || (more && ++deferred < DEFERRED_TURNS))
 		return;
 	posted = false;
+	deferred = 0;
 	CHIP_MAILBOX->event_tail = tail;
 	chip_write(SOC_RAISE, WEFT_HW_VECTOR_EVENT);
 }

@@ -33,8 +33,11 @@ void event_init(uint64_t address, uint32_t entries);
 bool event_room(void);
 /** Write an event; event->index is filled in here.  Only with event_room(). */
 void event_post(struct weft_hw_event *event);
-/** Interrupt the host if events were written since the last call. */
-void event_flush(void);
+/**
+ * Interrupt the host if events were written since it was interrupted last.  @more: others
+ * may follow soon, so that one interrupt can tell of several; it does not wait for long.
+ */
+void event_flush(bool more);
 
 /* job.c */
 void job_init(void);

@@ -38,7 +38,7 @@ int main(void)
 {
 	boot();
 	for (uint64_t beat = 0;;) {
-		bool again;
+		bool again, more;
 
 		/* Cleared first: what occurs from here on ends the wait below. */
 		chip_write(SOC_PENDING, chip_read(SOC_PENDING));
@@ -48,9 +48,9 @@ int main(void)
 			chip_write64(SOC_ALARM, beat);
 		}
 		again = request_turn();
-		again |= job_turn();
-		event_flush();
-		if (!again)
+		more = job_turn();
+		event_flush(more || chip_read(SOC_PENDING) & SOC_EVENT_REQUEST);
+		if (!again && !more)
 			chip_wait();
 	}
 }
