@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +119,35 @@ static double bandwidth(struct weft *w, struct weft_stream *stream, enum weft_en
 	return BYTES * 1e9 / (after.busy_ns[engine] - before.busy_ns[engine]);
 }
 
+/*
+ * Interrupts of both devices come to the processor that waits for them, as the disk's do:
+ * which one they get by chance makes a difference of a processor's wake-up.
+ */
+static void keep_together(void)
+{
+	FILE *interrupts = fopen("/proc/interrupts", "r");
+	char line[1024], path[64], name[32];
+	cpu_set_t first;
+	int irq, fd;
+
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	check(sched_setaffinity(0, sizeof(first), &first) ? errno : 0, "affinity");
+	check(interrupts ? 0 : errno, "/proc/interrupts");
+	while (fgets(line, sizeof(line), interrupts)) {
+		const char *last = strrchr(line, ' ');
+
+		if (sscanf(line, "%d:", &irq) != 1 || !last || sscanf(last, "%31s", name) != 1 ||
+		    (strcmp(name, "weft") && strcmp(name, "weft-bench")))
+			continue;
+		snprintf(path, sizeof(path), "/proc/irq/%d/smp_affinity", irq);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		check(fd < 0 || write(fd, "1", 1) != 1 ? errno : 0, path);
+		close(fd);
+	}
+	fclose(interrupts);
+}
+
 enum { DOORBELL, NOOP, DISK, SCHED, QUEUED_JOBS, QUEUED_SCHED, COPY, DMA_IN, DMA_OUT, FIGURES };
 static const char *const names[FIGURES] = {"doorbell",	   "noop", "disk",   "sched",  "queued",
 					   "queued-sched", "copy", "dma-in", "dma-out"};
@@ -132,6 +162,7 @@ int main(void)
 	int disk = open("/dev/vda", O_RDONLY | O_DIRECT | O_CLOEXEC);
 
 	check(disk < 0 ? errno : 0, "/dev/vda");
+	keep_together();
 	buffer = aligned_alloc(4096, 4096);
 	check(buffer ? 0 : ENOMEM, "buffer");
 	check(weft_setup(&w), "node");

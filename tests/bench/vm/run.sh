@@ -10,7 +10,7 @@ kernel=$(make --no-print-directory --silent vm-kernel)
 make --no-print-directory -C "/lib/modules/$kernel/build" M="$PWD/tests/bench/vm" modules >/dev/null
 work=$(mktemp -d)
 echo_pid=
-trap 'kill $echo_pid 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $echo_pid 2>/dev/null || true; rm -rf "$work"' EXIT
 
 for boot in $(seq "$boots"); do
 	"$build/tests/bench/vm/vm-echo" "$work/echo" &
@@ -56,3 +56,5 @@ END {
 	printf "%-34s %10.1f k/s\n", "drm_sched jobs, queued", 1e6 / median("queued-sched")
 	printf "%-34s %10.1f GB/s\n", "copy in the device", median("copy") / 1e9
 }' "$work/figures"
+echo "in the device, from doorbell to interrupt (processor time):"
+"$build/tests/bench/vm/vm-firmware" "$build/firmware/control/rv32/weft-fw.bin"
