@@ -2,6 +2,8 @@
 /* Linear and integer programs through the C interfaces of Clp and Cbc. */
 #include "plan/poet/bound.h"
 
+#include "plan/poet/solver.h"
+
 #include <coin/Cbc_C_Interface.h>
 #include <coin/Clp_C_Interface.h>
 #include <errno.h>
@@ -10,8 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* With more, a new start is faster than going on from the last basis. */
-#define MANY_COLUMNS 10000
+/* Of Clp: perturb costs where it seems to help; status of what stopped at a limit. */
+#define PERTURB 50
+#define STOPPED 3
+/* Going on from the last basis may take as many iterations as the first time and these. */
+#define LEAST_ITERATIONS 1000
 
 /* A program by columns, without what is fixed and what no longer says anything. */
 struct columns {
@@ -158,7 +163,6 @@ int poet_lp_open(struct poet_lp *lp, const struct poet_program *p)
 		return -ENOMEM;
 	}
 	lp->columns = c.columns;
-	lp->afresh = c.columns > MANY_COLUMNS;
 	lp->rows = p->rows;
 	for (int column = 0; column < p->columns; column++)
 		lp->column[column] = -1;
@@ -281,6 +285,31 @@ static bool is_infeasible(const struct poet_lp *lp, const struct poet_program *p
 	return shown;
 }
 
+/*
+ * The first time with presolve.  Then on from the last basis with perturbed
+ * costs: the programs are degenerate, and without them going on takes longer
+ * than starting anew.  Where it takes long all the same, it is given up.
+ */
+static void run_simplex(struct poet_lp *lp, double seconds)
+{
+	double end = poet_clock() + seconds;
+
+	Clp_setNumberIterations(lp->clp, 0);
+	Clp_setMaximumSeconds(lp->clp, seconds);
+	if (lp->started) {
+		Clp_setPerturbation(lp->clp, PERTURB);
+		Clp_setMaximumIterations(lp->clp, lp->iterations);
+		Clp_dual(lp->clp, 0);
+		Clp_setMaximumIterations(lp->clp, INT32_MAX);
+		if (Clp_status(lp->clp) != STOPPED || poet_clock() >= end)
+			return;
+		Clp_setNumberIterations(lp->clp, 0);
+		Clp_setMaximumSeconds(lp->clp, fmax(end - poet_clock(), 0.01));
+	}
+	Clp_initialDualSolve(lp->clp);
+	lp->iterations = Clp_numberIterations(lp->clp) + LEAST_ITERATIONS;
+}
+
 void poet_lp_solve(struct poet_lp *lp, const struct poet_program *p, double seconds)
 {
 	const double *x;
@@ -288,17 +317,7 @@ void poet_lp_solve(struct poet_lp *lp, const struct poet_program *p, double seco
 	lp->solved = false;
 	if (lp->infeasible)
 		return;
-	Clp_setMaximumSeconds(lp->clp, seconds > 0.01 ? seconds : 0.01);
-	Clp_setNumberIterations(lp->clp, 0);
-	if (lp->started && !lp->afresh)
-		Clp_dual(lp->clp, 0);
-	else
-		Clp_initialDualSolve(lp->clp);
-	/* On degenerate programs going on from the last basis is slower than presolve and a new start. */
-	if (!lp->started)
-		lp->iterations = Clp_numberIterations(lp->clp);
-	else if (!lp->afresh && Clp_numberIterations(lp->clp) > lp->iterations / 2)
-		lp->afresh = true;
+	run_simplex(lp, seconds > 0.01 ? seconds : 0.01);
 	if (Clp_status(lp->clp) == 1 && !lp->started)
 		Clp_dual(lp->clp, 0); /* without presolve, so that there is a ray */
 	lp->started = true;

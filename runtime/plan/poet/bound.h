@@ -10,8 +10,8 @@ struct poet_lp {
 	void *clp;
 	int columns, *column, *original; /* free ones: of the program -> here and back */
 	int rows, *row;			 /* of the program that are here; where, -1: they say nothing */
-	bool started, afresh;		 /* solved before; to be solved as if it had not been */
-	int iterations;			 /* of the first time */
+	bool started;			 /* solved before */
+	int iterations;			 /* most of the next time */
 	bool infeasible;		 /* proven */
 	bool solved;			 /* to optimality */
 	double value;			 /* proven lower bound on the objective; -INFINITY if none */

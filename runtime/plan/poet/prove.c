@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Bounds in rising order of effort: the linear relaxation; the inequalities of
- * cuts.h, round by round; then, with all variables gone that a schedule better
+ * cuts.h and levels.h, round by round; then, with all variables gone that a schedule better
  * than the known one cannot use, branch and cut for solutions of the relaxation
  * below a cutoff.  That there is none below nine tenths of the known overhead
  * is quickly shown, and worth having before the last tenth is tried.
@@ -10,6 +10,7 @@
 
 #include "plan/poet/bound.h"
 #include "plan/poet/cuts.h"
+#include "plan/poet/levels.h"
 #include "plan/poet/round.h"
 
 #include <errno.h>
@@ -166,6 +167,16 @@ static double least_progress(double value, double cutoff)
 	return LEAST_PROGRESS * (cutoff < INFINITY ? cutoff - value : value > 0 ? value : 1);
 }
 
+/* Add inequalities that the LP's solution breaks; how many. */
+static int separate(struct effort *e, const struct poet_lp *lp)
+{
+	int levels = poet_add_levels(&e->relaxation, lp->x, MOST_CUTS), cuts = 0;
+
+	if (levels >= 0)
+		cuts = poet_add_cuts(&e->relaxation, lp->x, MOST_CUTS);
+	return levels < 0 ? levels : cuts < 0 ? cuts : levels + cuts;
+}
+
 /* Solve the LP, add inequalities that its solution breaks, and again, as long as the bound rises. */
 static int tighten(struct effort *e, double part, struct poet_lp *lp)
 {
@@ -194,7 +205,7 @@ static int tighten(struct effort *e, double part, struct poet_lp *lp)
 		if (round >= PATIENCE && value - last[round % PATIENCE] < least_progress(value, cutoff))
 			break;
 		last[round % PATIENCE] = value;
-		status = poet_add_cuts(&e->relaxation, lp->x, MOST_CUTS);
+		status = separate(e, lp);
 		if (status <= 0)
 			break;
 		status = poet_lp_add_rows(lp, program);

@@ -124,6 +124,14 @@ void poet_row_add_present(const struct poet_relaxation *r, struct poet_row *row,
 	add_back(r, row, s, i, sign);
 }
 
+double poet_relaxation_present(const struct poet_relaxation *r, const double *x, uint32_t s, uint32_t i)
+{
+	if (s == 0 || s <= r->segment_of[i])
+		return 0;
+	return poet_relaxation_value(r, x, POET_KEEP, s - 1, i) + poet_relaxation_value(r, x, POET_BACK, s - 1, i) +
+	       (poet_is_loose(r, s - 1) ? 0 : poet_relaxation_value(r, x, POET_LOAD, s - 1, i));
+}
+
 /* sign * (i goes from segment s to s + 1 in RAM). */
 static void add_through(const struct poet_relaxation *r, struct poet_row *row, uint32_t s, uint32_t i, double sign)
 {
@@ -223,13 +231,13 @@ static void add_flow_rows(struct poet_relaxation *r, uint32_t i, uint32_t s)
 	}
 	if (load < 0)
 		return;
-	/* From storage: kept and loaded together, so that loading a part here and a part there saves nothing. */
+	/*
+	 * From storage: there and loaded together, for what is there is not
+	 * loaded, so that loading a part here and a part there saves nothing.
+	 */
 	row = poet_row_begin(&r->program, 0);
 	poet_row_add(&row, load, 1);
-	if (loose)
-		add_back(r, &row, s, i, 1);
-	else
-		poet_row_add(&row, back, 1);
+	add_back(r, &row, s, i, 1);
 	poet_row_add(&row, r->save[i], -1);
 	poet_row_end(&row);
 }

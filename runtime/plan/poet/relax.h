@@ -15,8 +15,9 @@
  *   LOAD    i is paged in during s
  *   SAVE    (per node) i is ever paged out
  * Splitting what is kept by where it came from is what makes the program
- * strong: BACK[s,i] + LOAD[s,i] <= SAVE[i] cannot be had cheaply by loading a
- * little in each of many stages, as MI <= D can.
+ * strong: BACK[s-1,i] + LOAD[s-1,i] + LOAD[s,i] <= SAVE[i] (what is there is not
+ * loaded) cannot be had cheaply by loading a little in each of many stages, as
+ * MI <= D can.
  *
  * RAM rows state the level after position k of an active stage t: what is kept
  * through it, what later readers in the stage need, and what waits to be read.
@@ -106,5 +107,18 @@ bool poet_is_loose(const struct poet_relaxation *relaxation, uint32_t segment);
 /** Column of a variable, -1 where there is none. */
 int poet_relaxation_column(const struct poet_relaxation *relaxation, enum poet_variable kind, uint32_t segment,
 			   uint32_t node);
+
+/** What a variable is in solution @x, 0 where there is none. */
+static inline double poet_relaxation_value(const struct poet_relaxation *relaxation, const double *x,
+					   enum poet_variable kind, uint32_t segment, uint32_t node)
+{
+	int column = poet_relaxation_column(relaxation, kind, segment, node);
+
+	return column < 0 ? 0 : x[column];
+}
+
+/** How much of a node is in RAM at the start of a segment in solution @x. */
+double poet_relaxation_present(const struct poet_relaxation *relaxation, const double *x, uint32_t segment,
+			       uint32_t node);
 
 #endif /* WEFT_PLAN_POET_RELAX_H */

@@ -6,6 +6,7 @@
  */
 #include "plan/poet/bound.h"
 #include "plan/poet/cuts.h"
+#include "plan/poet/levels.h"
 #include "plan/poet/solver.h"
 
 #include <math.h>
@@ -159,9 +160,9 @@ static void check_rows(const struct poet_relaxation *r, const double *x, int own
 }
 
 /* Rounds of LP and cuts; the number of cuts. */
-static int strengthen(struct poet_relaxation *r, double *first, double *last)
+static int strengthen(struct poet_relaxation *r, double *first, double *last, int *level_rows)
 {
-	int own_rows = r->program.rows;
+	int own_rows = r->program.rows, levels;
 	struct poet_lp lp;
 
 	assert_int_equal(poet_lp_open(&lp, &r->program), 0);
@@ -170,7 +171,12 @@ static int strengthen(struct poet_relaxation *r, double *first, double *last)
 		if (round == 0)
 			*first = lp.value;
 		*last = lp.value;
-		if (lp.infeasible || poet_add_cuts(r, lp.x, 1000) <= 0)
+		if (lp.infeasible)
+			break;
+		levels = poet_add_levels(r, lp.x, 1000);
+		assert_true(levels >= 0);
+		*level_rows += levels;
+		if (poet_add_cuts(r, lp.x, 1000) + levels <= 0)
 			break;
 		assert_int_equal(poet_lp_add_rows(&lp, &r->program), 0);
 	}
@@ -179,7 +185,7 @@ static int strengthen(struct poet_relaxation *r, double *first, double *last)
 }
 
 struct totals {
-	int schedules, cuts, raised;
+	int schedules, cuts, levels, raised;
 };
 
 static void try_budget(const struct weft_poet_instance *g, uint64_t ram, uint32_t stride, uint64_t seed, bool limited,
@@ -205,7 +211,7 @@ static void try_budget(const struct weft_poet_instance *g, uint64_t ram, uint32_
 				 0);
 		assert_int_equal(poet_relaxation_init(&r, g, &options, active, &reach, 1), 0);
 		own_rows = r.program.rows;
-		totals->cuts += strengthen(&r, &first, &last);
+		totals->cuts += strengthen(&r, &first, &last, &totals->levels);
 		totals->raised += last > first + 1e-6;
 		assert_int_equal(poet_relaxation_add_positions(&r), 0);
 		x = malloc((size_t)r.program.columns * sizeof(*x));
@@ -237,9 +243,11 @@ static void test_schedules_are_solutions(void **state)
 			}
 		weft_poet_free(g);
 	}
-	printf("%d schedules meet %d cuts; they raised %d bounds\n", totals.schedules, totals.cuts, totals.raised);
+	printf("%d schedules meet %d cuts, %d of them on levels; they raised %d bounds\n", totals.schedules,
+	       totals.cuts, totals.levels, totals.raised);
 	assert_true(totals.schedules > 500);
 	assert_true(totals.cuts > 500);
+	assert_true(totals.levels > 100);
 	assert_true(totals.raised > 50);
 }
 
