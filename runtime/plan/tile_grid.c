@@ -162,7 +162,8 @@ static int find_axes(struct tiler *t)
 		uint64_t bits = weft_type_bits(value->layout.type);
 
 		t->value[v].link = v;
-		t->value[v].size = (uint32_t)(bits / 8);
+		/* Packed values are never cut. */
+		t->value[v].size = bits < 8 ? 1 : (uint32_t)(bits / 8);
 		t->value[v].total = weft_layout_elements(&value->layout);
 		if (value->base != v)
 			continue;
