@@ -29,6 +29,14 @@ static int add_label(struct weft_graph *graph, const char *name, const struct we
 	return r;
 }
 
+int weft_loss_add_label(struct weft_graph *graph, uint32_t batch)
+{
+	struct weft_layout label = {.type = WEFT_TYPE_I32, .rank = 1, .dims = {batch}};
+
+	weft_layout_dense(&label);
+	return add_label(graph, free_name(graph, "label", "weft.label"), &label);
+}
+
 static int add_loss_value(struct weft_graph *graph)
 {
 	struct weft_layout scalar = {.type = WEFT_TYPE_F32};
@@ -44,16 +52,13 @@ static int cross_entropy(struct weft_graph *graph, weft_id logits, float smoothi
 {
 	union weft_params params = {.xent = {.reduction = WEFT_XENT_MEAN, .smoothing = smoothing}};
 	struct weft_layout layout = graph->value[logits].layout, scalar = {.type = WEFT_TYPE_F32};
-	struct weft_layout label = {.type = WEFT_TYPE_I32, .rank = 1};
 	weft_id denominator;
 	int r;
 
 	if (layout.rank != 2 || layout.type != WEFT_TYPE_F32)
 		return weft_fail(EINVAL, "output %s is not [batch, classes] in float, as cross-entropy needs",
 				 graph->value[logits].name);
-	label.dims[0] = layout.dims[0];
-	weft_layout_dense(&label);
-	r = add_label(graph, free_name(graph, "label", "weft.label"), &label);
+	r = weft_loss_add_label(graph, layout.dims[0]);
 	if (!r)
 		r = add_loss_value(graph);
 	if (!r)
@@ -152,7 +157,7 @@ static int binary_cross_entropy(struct weft_graph *graph, weft_id output)
 	return r ? r : mean(graph, WEFT_REDUCE_SUM, &each);
 }
 
-int weft_loss_append(struct weft_graph *graph, enum weft_loss loss, float smoothing)
+int weft_loss_append(struct weft_graph *graph, enum weft_loss loss, const struct weft_tuning *tuning)
 {
 	weft_id output = graph->model_output[0];
 	const struct weft_value *value = &graph->value[output];
@@ -163,11 +168,13 @@ int weft_loss_append(struct weft_graph *graph, enum weft_loss loss, float smooth
 	}
 	switch (loss) {
 	case WEFT_LOSS_CROSS_ENTROPY:
-		return cross_entropy(graph, output, smoothing);
+		return cross_entropy(graph, output, tuning ? tuning->label_smoothing : 0);
 	case WEFT_LOSS_MSE:
 		return mean_squared_error(graph, output);
 	case WEFT_LOSS_BCE:
 		return binary_cross_entropy(graph, output);
+	case WEFT_LOSS_DISTILL:
+		return weft_loss_distill(graph, tuning ? tuning->distillation : NULL);
 	case WEFT_LOSS_NONE:
 		break;
 	}

@@ -8,6 +8,7 @@
 static const weft_gradient_rule table[WEFT_OP_LIMIT] = {
 	[WEFT_OP_COPY] = weft_gradient_copy,
 	[WEFT_OP_MATMUL] = weft_gradient_matmul,
+	[WEFT_OP_BIT_MATMUL] = weft_gradient_bit_matmul,
 	[WEFT_OP_CONV_FWD] = weft_gradient_conv,
 	[WEFT_OP_CONV_BWD_DATA] = weft_gradient_conv_transpose,
 	[WEFT_OP_MAXPOOL_FWD] = weft_gradient_max_pool,

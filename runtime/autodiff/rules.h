@@ -6,6 +6,7 @@
 #include "autodiff/autodiff.h"
 
 int weft_gradient_matmul(struct weft_backward *backward, const struct weft_operation *operation);
+int weft_gradient_bit_matmul(struct weft_backward *backward, const struct weft_operation *operation);
 int weft_gradient_conv(struct weft_backward *backward, const struct weft_operation *operation);
 int weft_gradient_conv_transpose(struct weft_backward *backward, const struct weft_operation *operation);
 int weft_gradient_max_pool(struct weft_backward *backward, const struct weft_operation *operation);

@@ -78,6 +78,37 @@ int weft_gradient_matmul(struct weft_backward *backward, const struct weft_opera
 	return r;
 }
 
+/* Bits are constants: the weights' gradient is the product of the bits, unpacked, with the result's. */
+int weft_gradient_bit_matmul(struct weft_backward *backward, const struct weft_operation *operation)
+{
+	struct weft_graph *graph = weft_backward_graph(backward);
+	struct weft_operand bits = weft_operand_in(graph, operation, 0), numbers, gradient;
+	union weft_params params = {.bits = {.signs = operation->params.bits.signs}};
+	struct weft_layout layout = bits.layout;
+	struct weft_target target;
+	int r;
+
+	gradient = weft_backward_of_output(backward, operation, 4, &r);
+	if (r || gradient.id == WEFT_NO_ID)
+		return r;
+	r = bias_gradient(backward, operation, 2, &gradient);
+	if (r || !weft_backward_wants(backward, operation, 1))
+		return r;
+	layout.type = WEFT_TYPE_F32;
+	weft_layout_dense(&layout);
+	r = weft_backward_temporary(backward, &layout, &numbers);
+	if (!r)
+		r = weft_build(graph, weft_backward_name(backward), WEFT_OP_BIT_UNPACK, &params, 1, 2,
+			       (struct weft_operand[]){bits, numbers}, NULL);
+	if (!r)
+		r = weft_backward_target(backward, operation, 1, &target);
+	if (r)
+		return r;
+	numbers = transposed(&numbers);
+	r = product(backward, &numbers, &gradient, &target.operand, 1);
+	return r ? r : weft_backward_done(backward, &target);
+}
+
 static union weft_params plain(const struct weft_operation *operation)
 {
 	union weft_params params = operation->params;

@@ -298,7 +298,7 @@ static int unknown_operator(const struct weft_lower *lower)
 
 static int lower_node(struct weft_lower *lower)
 {
-	static const char *const domains[] = {"", "ai.onnx", "com.microsoft", "ai.onnx.preview.training"};
+	static const char *const domains[] = {"", "ai.onnx", "com.microsoft", "ai.onnx.preview.training", "weft"};
 	const char *domain = lower->node->domain;
 	unsigned int i;
 	bool done;
@@ -499,7 +499,7 @@ static int make_training(struct weft_lower *lower)
 	struct weft_graph *graph = lower->graph;
 	int r;
 
-	r = weft_loss_append(graph, options->loss, tuning ? tuning->label_smoothing : 0);
+	r = weft_loss_append(graph, options->loss, tuning);
 	if (!r && tuning)
 		r = weft_tuning_select(graph, tuning);
 	if (!r && tuning && tuning->lora_rank)

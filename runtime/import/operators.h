@@ -83,6 +83,11 @@ int weft_lower_conv_integer(struct weft_lower *lower);
 int weft_lower_qlinear_matmul(struct weft_lower *lower);
 int weft_lower_qlinear_conv(struct weft_lower *lower);
 
+int weft_lower_project(struct weft_lower *lower);
+int weft_lower_project_mean(struct weft_lower *lower);
+int weft_lower_project_ternary(struct weft_lower *lower);
+int weft_lower_bit_matmul(struct weft_lower *lower);
+
 int weft_lower_if(struct weft_lower *lower);
 int weft_lower_trilu(struct weft_lower *lower);
 int weft_lower_one_hot(struct weft_lower *lower);

@@ -12,7 +12,7 @@
 
 static const char first_line[] = "weft-training 2\n";
 static const char *const optimizer_name[] = {"sgd", "adam", "adamw"};
-static const char *const loss_name[] = {"none", "cross-entropy", "mse", "bce"};
+static const char *const loss_name[] = {"none", "cross-entropy", "mse", "bce", "distill"};
 
 static const char *const schedule_name[] = {"constant", "step", "cosine"};
 
@@ -65,6 +65,13 @@ static void write_tuning(FILE *file, const struct weft_tuning *tuning)
 	fprintf(file, "label smoothing=%.9g\n", (double)tuning->label_smoothing);
 	fprintf(file, "clipping=%.9g\n", (double)tuning->clip_norm);
 	fprintf(file, "accumulation=%u\n", tuning->accumulate > 1 ? tuning->accumulate : 1);
+	if (tuning->distillation) {
+		const struct weft_distillation *d = tuning->distillation;
+
+		fprintf(file, "distillation=%.9g:%.9g:%.9g:%.9g:%u:%u:%.9g:%.9g\n", (double)d->teacher_label,
+			(double)d->teacher, (double)d->label, (double)d->temperature, d->teachers, d->hidden,
+			(double)d->hidden_weight, (double)d->neighbour_weight);
+	}
 }
 
 /* What must be the same for a resumed run to end in the same weights: one option per line. */

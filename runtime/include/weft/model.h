@@ -39,9 +39,29 @@ int weft_model_info(const struct weft_model *model, struct weft_model_info *info
 /**
  * CROSS_ENTROPY: of scores [batch, classes] and labels.  MSE: mean of the squared differences from a target like the
  * output.  BCE: mean binary cross-entropy of such a target and the sigmoid of the output, which the loss takes itself:
- * where the model ends in a Sigmoid, that one is used.
+ * where the model ends in a Sigmoid, that one is used.  DISTILL: see struct weft_distillation.
  */
-enum weft_loss { WEFT_LOSS_NONE, WEFT_LOSS_CROSS_ENTROPY, WEFT_LOSS_MSE, WEFT_LOSS_BCE };
+enum weft_loss { WEFT_LOSS_NONE, WEFT_LOSS_CROSS_ENTROPY, WEFT_LOSS_MSE, WEFT_LOSS_BCE, WEFT_LOSS_DISTILL };
+
+/**
+ * WEFT_LOSS_DISTILL: the model's first output is a student's scores [batch, classes], the next @teachers outputs are
+ * those of teachers, then come @hidden pairs of values of the same shape, a student's and a teacher's.  With H the
+ * mean cross-entropy over the batch, s = softmax(student / temperature) and q_i that of teacher i, the loss is
+ *
+ *	teacher_label * sum of H(teacher_i, label) + teacher * temperature^2 * mean of H(s, q_i)
+ *	+ label * H(student, label) + hidden_weight * sum of the mean squared differences of the pairs
+ *	+ neighbour_weight * mean squared distance of the student's probabilities of neighbours
+ *
+ * ProjectionNet (Ravi 2017) is teacher_label 1, teacher 0.1, label 1 with a single teacher, the trainer, that learns
+ * at the same time.  Distillation (Hinton et al. 2015) has teachers whose weights are frozen.  Labels of -1 are
+ * unknown: such examples count in the other terms only.  Neighbours are rows i and batch / 2 + i of a batch.
+ */
+struct weft_distillation {
+	float teacher_label, teacher, label;
+	float temperature; /* above 0 */
+	uint32_t teachers, hidden;
+	float hidden_weight, neighbour_weight;
+};
 enum weft_optimizer { WEFT_OPTIMIZER_SGD, WEFT_OPTIMIZER_ADAM, WEFT_OPTIMIZER_ADAMW };
 
 /** What is trained, and how gradients become updates.  All zero: every weight, each by its own gradient. */
@@ -72,6 +92,7 @@ struct weft_tuning {
 	 * divided by that number, update the weights and are zero again.
 	 */
 	uint32_t accumulate;
+	const struct weft_distillation *distillation; /* of WEFT_LOSS_DISTILL */
 };
 
 struct weft_graph_options {
