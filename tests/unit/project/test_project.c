@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Projection networks as graphs: what they compute, their gradients and those of
+ * the loss beside a trainer against central differences, and models joined and
+ * taken apart.
+ */
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "import/model.h"
+#include "project/network.h"
+#include "run_graph.h"
+#include "weft/error.h"
+#include "weft/project.h"
+
+#define BATCH 6
+#define CLASSES 3
+#define STEP 1e-2f
+
+static const struct weft_projection_shape shape = {.rank = 3, .dims = {1, 4, 5}, .classes = CLASSES};
+
+static void must(int result)
+{
+	if (result)
+		fail_msg("%s", weft_error());
+}
+
+static struct weft_model *projection(uint32_t hidden, uint64_t seed)
+{
+	const struct weft_projection how = {
+		.functions = 5, .bits = 7, .taps = 4, .seed = seed, .hidden = {hidden}, .layers = hidden > 0};
+	struct weft_model *model;
+
+	must(weft_projection_new(&how, &shape, &model));
+	return model;
+}
+
+/* A trainer with one hidden layer, called "hidden". */
+static struct weft_model *trainer(uint32_t hidden)
+{
+	const uint32_t first[2] = {20, hidden}, second[2] = {hidden, CLASSES};
+	struct weft_network n;
+	struct weft_model *model;
+
+	weft_network_begin(&n, "trainer", 17, 9);
+	weft_network_input(&n, "picture", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, shape.rank, shape.dims);
+	weft_network_node(&n, NULL, "Flatten", (const char *[]){"picture", NULL}, "flat");
+	weft_network_weight(&n, "w1", 2, first, 0.5);
+	weft_network_weight(&n, "w2", 2, second, 0.5);
+	weft_network_node(&n, NULL, "MatMul", (const char *[]){"flat", "w1", NULL}, "sum");
+	weft_network_node(&n, NULL, "Tanh", (const char *[]){"sum", NULL}, "hidden");
+	weft_network_node(&n, NULL, "MatMul", (const char *[]){"hidden", "w2", NULL}, "scores");
+	weft_network_output(&n, "scores");
+	must(weft_network_end(&n, &model));
+	return model;
+}
+
+static weft_id find(const struct weft_graph *graph, const char *name)
+{
+	for (weft_id v = 0; v < graph->values; v++)
+		if (!strcmp(graph->value[v].name, name))
+			return v;
+	fail_msg("no value %s", name);
+	return WEFT_NO_ID;
+}
+
+static void fill_input(struct run_graph *run, const struct weft_graph *graph)
+{
+	float *x = run_graph_memory(run, graph->input[0]);
+
+	for (size_t i = 0; i < graph->value[graph->input[0]].bytes / sizeof(*x); i++)
+		x[i] = sinf((float)i * 1.7f) + 0.1f;
+}
+
+static void fill_labels(struct run_graph *run, const struct weft_graph *graph, bool unknown)
+{
+	int32_t *label = run_graph_memory(run, graph->label);
+
+	for (int32_t i = 0; i < BATCH; i++)
+		label[i] = unknown && i % 3 == 1 ? -1 : i * 2 % CLASSES;
+}
+
+static double loss_at(struct run_graph *run, const struct weft_graph *graph, float *element, float number)
+{
+	*element = number;
+	run_graph_step(run);
+	return (double)*(float *)run_graph_memory(run, graph->loss);
+}
+
+/* Every trainable weight's gradient against the slope of the loss. */
+static unsigned int check_gradients(struct run_graph *run, const struct weft_graph *graph)
+{
+	unsigned int checked = 0;
+
+	for (weft_id v = 0; v < graph->values; v++) {
+		const struct weft_value *value = &graph->value[v];
+		float *memory, *gradient;
+
+		if (value->kind != WEFT_VALUE_WEIGHT || value->base != v)
+			continue;
+		if (value->frozen) {
+			assert_int_equal(value->gradient, WEFT_NO_ID);
+			continue;
+		}
+		assert_int_not_equal(value->gradient, WEFT_NO_ID);
+		memory = run_graph_memory(run, v);
+		gradient = malloc(value->bytes);
+		assert_non_null(gradient);
+		run_graph_step(run);
+		memcpy(gradient, run_graph_memory(run, value->gradient), value->bytes);
+		for (size_t i = 0; i < value->bytes / sizeof(float); i++) {
+			float was = memory[i];
+			double up = loss_at(run, graph, &memory[i], was + STEP);
+			double down = loss_at(run, graph, &memory[i], was - STEP);
+			double slope = (up - down) / (2 * (double)STEP);
+
+			memory[i] = was;
+			if (fabs(slope - (double)gradient[i]) > 1e-3 + 1e-2 * fabs(slope))
+				fail_msg("%s, element %zu: %g, but the slope is %g", value->name, i,
+					 (double)gradient[i], slope);
+		}
+		free(gradient);
+		checked++;
+	}
+	return checked;
+}
+
+/* Scores are the sums of weights with the signs of the bits, which the sums of the input's elements give. */
+static void test_forward(void **unused)
+{
+	struct weft_graph_options options = {.batch = BATCH};
+	struct weft_model *model = projection(0, 3);
+	struct weft_graph *graph;
+	struct run_graph *run;
+	const uint32_t *bits;
+	const float *w, *b, *scores;
+
+	(void)unused;
+	must(weft_model_graph(model, &options, &graph));
+	run = run_graph_new(graph);
+	fill_input(run, graph);
+	run_graph_step(run);
+	bits = run_graph_memory(run, find(graph, "projection/bits"));
+	w = run_graph_memory(run, find(graph, "projection/0.weight"));
+	b = run_graph_memory(run, find(graph, "projection/0.bias"));
+	scores = run_graph_memory(run, find(graph, "scores"));
+	for (unsigned int n = 0; n < BATCH; n++) {
+		unsigned int set = 0;
+
+		for (unsigned int c = 0; c < CLASSES; c++) {
+			double sum = (double)b[c];
+
+			for (unsigned int r = 0; r < 35; r++) {
+				bool bit = bits[n * 2 + r / 32] >> r % 32 & 1;
+
+				sum += (double)(bit ? w[r * CLASSES + c] : -w[r * CLASSES + c]);
+				set += bit;
+			}
+			assert_true(fabs(sum - (double)scores[n * CLASSES + c]) < 1e-5);
+		}
+		/* Neither none nor all. */
+		assert_in_range(set, CLASSES, 34 * CLASSES);
+	}
+	run_graph_free(run);
+	weft_graph_free(graph);
+	weft_model_free(model);
+}
+
+static void test_gradients(void **unused)
+{
+	struct weft_graph_options options = {
+		.batch = BATCH, .training = true, .gradients_as_outputs = true, .loss = WEFT_LOSS_CROSS_ENTROPY};
+
+	(void)unused;
+	for (uint32_t hidden = 0; hidden <= 4; hidden += 4) {
+		struct weft_model *model = projection(hidden, 4);
+		struct weft_graph *graph;
+		struct run_graph *run;
+
+		must(weft_model_graph(model, &options, &graph));
+		run = run_graph_new(graph);
+		fill_input(run, graph);
+		fill_labels(run, graph, false);
+		assert_int_equal(check_gradients(run, graph), hidden ? 4 : 2);
+		run_graph_free(run);
+		weft_graph_free(graph);
+		weft_model_free(model);
+	}
+}
+
+static double log_softmax(const float *score, unsigned int label, double temperature)
+{
+	double sum = 0;
+
+	for (unsigned int c = 0; c < CLASSES; c++)
+		sum += exp((double)score[c] / temperature);
+	return (double)score[label] / temperature - log(sum);
+}
+
+/* The loss as struct weft_distillation says it. */
+static double expected_loss(const struct weft_distillation *d, const float *student, const float *teacher,
+			    const float *hidden[2], unsigned int width, const int32_t *label)
+{
+	double loss = 0;
+
+	for (unsigned int n = 0; n < BATCH; n++) {
+		const float *s = student + n * CLASSES, *t = teacher + n * CLASSES;
+
+		if (label[n] >= 0)
+			loss -= ((double)d->label * log_softmax(s, (unsigned int)label[n], 1) +
+				 (double)d->teacher_label * log_softmax(t, (unsigned int)label[n], 1)) /
+				BATCH;
+		for (unsigned int c = 0; c < CLASSES; c++)
+			loss -= (double)(d->teacher * d->temperature * d->temperature) *
+				exp(log_softmax(t, c, (double)d->temperature)) *
+				log_softmax(s, c, (double)d->temperature) / BATCH;
+		for (unsigned int c = 0; n < BATCH / 2 && c < CLASSES; c++) {
+			double apart = exp(log_softmax(s, c, 1)) - exp(log_softmax(s + BATCH / 2 * CLASSES, c, 1));
+
+			loss += (double)d->neighbour_weight * apart * apart / (BATCH / 2);
+		}
+	}
+	for (unsigned int i = 0; hidden[0] && i < BATCH * width; i++) {
+		double apart = (double)hidden[0][i] - (double)hidden[1][i];
+
+		loss += (double)d->hidden_weight * apart * apart / (BATCH * width);
+	}
+	return loss;
+}
+
+static void test_distillation(void **unused)
+{
+	static const struct weft_distillation cases[] = {
+		{.teacher_label = 1, .teacher = 0.1f, .label = 1, .temperature = 1},
+		{.teacher = 0.7f, .label = 0.3f, .temperature = 4},
+		{.label = 1, .temperature = 1, .hidden_weight = 0.5f, .hidden = 1},
+		{.teacher = 1, .temperature = 2, .neighbour_weight = 2},
+		{.teacher_label = 0.5f,
+		 .teacher = 1,
+		 .label = 0.2f,
+		 .temperature = 3,
+		 .hidden = 1,
+		 .hidden_weight = 1,
+		 .neighbour_weight = 1},
+	};
+	const struct weft_hidden_pair pair = {"projection/hidden1", "hidden"};
+	static const char *const frozen[] = {"teacher0/*"};
+
+	(void)unused;
+	for (unsigned int i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		struct weft_distillation d = cases[i / 2];
+		struct weft_tuning tuning = {.distillation = &d, .freeze = frozen, .freezes = i % 2};
+		struct weft_graph_options options = {.batch = BATCH,
+						     .training = true,
+						     .gradients_as_outputs = true,
+						     .loss = WEFT_LOSS_DISTILL,
+						     .tuning = &tuning};
+		struct weft_model *student = projection(4, 5), *teacher = trainer(4), *joint;
+		const struct weft_model *teachers[] = {teacher};
+		const float *hidden[2] = {NULL, NULL};
+		struct weft_graph *graph;
+		struct run_graph *run;
+		double expected;
+
+		d.teachers = 1;
+		must(weft_models_join(student, teachers, 1, &pair, d.hidden, &joint));
+		must(weft_model_graph(joint, &options, &graph));
+		run = run_graph_new(graph);
+		fill_input(run, graph);
+		fill_labels(run, graph, true);
+		run_graph_step(run);
+		for (unsigned int h = 0; d.hidden && h < 2; h++)
+			hidden[h] = run_graph_memory(run, graph->model_output[2 + h]);
+		expected = expected_loss(&d, run_graph_memory(run, graph->model_output[0]),
+					 run_graph_memory(run, graph->model_output[1]), hidden, 4,
+					 run_graph_memory(run, graph->label));
+		assert_true(fabs(expected - (double)*(float *)run_graph_memory(run, graph->loss)) <
+			    1e-5 * fmax(1, fabs(expected)));
+		if (d.teacher_label > 0 || i % 2)
+			assert_int_equal(check_gradients(run, graph), i % 2 ? 4 : 6);
+		run_graph_free(run);
+		weft_graph_free(graph);
+		weft_model_free(joint);
+		weft_model_free(student);
+		weft_model_free(teacher);
+	}
+}
+
+/* Scores of @model for the same input. */
+static void scores_of(const struct weft_model *model, float scores[BATCH * CLASSES])
+{
+	struct weft_graph_options options = {.batch = BATCH};
+	struct weft_graph *graph;
+	struct run_graph *run;
+
+	must(weft_model_graph(model, &options, &graph));
+	run = run_graph_new(graph);
+	fill_input(run, graph);
+	run_graph_step(run);
+	memcpy(scores, run_graph_memory(run, graph->model_output[0]), BATCH * CLASSES * sizeof(float));
+	run_graph_free(run);
+	weft_graph_free(graph);
+}
+
+/* A part of a joint model is the model that went in. */
+static void test_join(void **unused)
+{
+	struct weft_model *student = projection(4, 6), *one = trainer(4), *two = trainer(7), *joint, *part;
+	const struct weft_model *teachers[] = {one, two}, *all[] = {student, one, two};
+
+	(void)unused;
+	must(weft_models_join(student, teachers, 2, NULL, 0, &joint));
+	assert_int_equal(joint->proto->graph->n_output, 3);
+	assert_int_equal(joint->proto->graph->n_input, 1);
+	for (uint32_t i = 0; i < 3; i++) {
+		float before[BATCH * CLASSES], after[BATCH * CLASSES];
+
+		must(weft_model_part(joint, i, &part));
+		assert_int_equal(part->proto->graph->n_node, all[i]->proto->graph->n_node);
+		assert_int_equal(part->proto->graph->n_initializer, all[i]->proto->graph->n_initializer);
+		scores_of(all[i], before);
+		scores_of(part, after);
+		assert_memory_equal(before, after, sizeof(before));
+		weft_model_free(part);
+	}
+	assert_int_equal(weft_model_part(joint, 3, &part), -EINVAL);
+	weft_model_free(joint);
+	weft_model_free(student);
+	weft_model_free(one);
+	weft_model_free(two);
+}
+
+static void test_refusals(void **unused)
+{
+	static const struct weft_projection bad[] = {
+		{.functions = 0, .bits = 1},
+		{.functions = 1, .bits = 0},
+		{.functions = 65536, .bits = 65536},
+		{.functions = 1, .bits = 1, .taps = 65537},
+		{.functions = 1, .bits = 1, .layers = WEFT_PROJECTION_LAYERS + 1},
+		{.functions = 1, .bits = 1, .layers = 1},
+	};
+	struct weft_model *student = projection(4, 7), *teacher = trainer(4), *model;
+	const struct weft_model *teachers[] = {teacher};
+	struct weft_hidden_pair pair = {"projection/hidden1", "nothing"};
+	struct weft_distillation d = {.label = 1, .temperature = 0};
+	struct weft_tuning tuning = {.distillation = &d};
+	struct weft_graph_options options = {
+		.batch = 5, .training = true, .loss = WEFT_LOSS_DISTILL, .tuning = &tuning};
+	struct weft_graph *graph;
+
+	(void)unused;
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(weft_projection_new(&bad[i], &shape, &model), -EINVAL);
+	assert_int_equal(weft_models_join(student, teachers, 1, &pair, 1, &model), -ENOENT);
+	assert_int_equal(weft_models_join(student, NULL, 0, &pair, 1, &model), -EINVAL);
+	/* Another opset. */
+	teacher->opset = 13;
+	assert_int_equal(weft_models_join(student, teachers, 1, NULL, 0, &model), -EINVAL);
+	assert_non_null(strstr(weft_error(), "opset"));
+	/* Temperature, outputs that are not there, half a pair of neighbours, nothing to learn. */
+	assert_int_equal(weft_model_graph(student, &options, &graph), -EINVAL);
+	d = (struct weft_distillation){.label = 1, .temperature = 1, .teachers = 1};
+	assert_int_equal(weft_model_graph(student, &options, &graph), -EINVAL);
+	d = (struct weft_distillation){.label = 1, .temperature = 1, .neighbour_weight = 1};
+	assert_int_equal(weft_model_graph(student, &options, &graph), -EINVAL);
+	d = (struct weft_distillation){.temperature = 1};
+	assert_int_equal(weft_model_graph(student, &options, &graph), -EINVAL);
+	tuning.distillation = NULL;
+	assert_int_equal(weft_model_graph(student, &options, &graph), -EINVAL);
+	weft_model_free(student);
+	weft_model_free(teacher);
+}
+
+/* Attributes and inputs of the operators that do not fit. */
+static void test_operators(void **unused)
+{
+	static const struct {
+		const char *attribute;
+		int64_t value;
+		const char *sentence;
+	} rows[] = {
+		{"functions", 0, "functions"}, {"functions", 65537, "functions"},
+		{"bits", -1, "bits"},	       {"bits", 40000, "more than"},
+		{"taps", 0, "taps"},	       {"taps", 65537, "taps"},
+	};
+	struct weft_graph_options options = {.batch = BATCH};
+	struct weft_graph *graph;
+
+	(void)unused;
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct weft_model *model = projection(0, 8);
+		Onnx__NodeProto *node = model->proto->graph->node[0];
+
+		for (size_t a = 0; a < node->n_attribute; a++)
+			if (!strcmp(node->attribute[a]->name, rows[i].attribute))
+				node->attribute[a]->i = rows[i].value;
+		assert_true(weft_model_graph(model, &options, &graph) < 0);
+		assert_non_null(strstr(weft_error(), rows[i].sentence));
+		weft_model_free(model);
+	}
+	{
+		struct weft_model *model = projection(0, 8);
+		struct weft_network n = {.model = model};
+
+		/* The weights have a row less than there are bits. */
+		model->proto->graph->node[0]->attribute[0]->i = 6;
+		assert_int_equal(weft_model_graph(model, &options, &graph), -EINVAL);
+		model->proto->graph->node[0]->attribute[0]->i = 5;
+		/* Bits are no output. */
+		weft_network_output(&n, "projection/bits");
+		assert_int_equal(weft_model_graph(model, &options, &graph), -EOPNOTSUPP);
+		weft_model_free(model);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_forward), cmocka_unit_test(test_gradients), cmocka_unit_test(test_distillation),
+		cmocka_unit_test(test_join),	cmocka_unit_test(test_refusals),  cmocka_unit_test(test_operators),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
