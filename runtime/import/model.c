@@ -242,6 +242,13 @@ int weft_model_load(const char *path, struct weft_model **model)
 	}
 	r = weft_model_load_memory(bytes, (size_t)status.st_size, path, model);
 	munmap(bytes, (size_t)status.st_size);
+	if (!r) {
+		r = weft_model_read_external(*model, path);
+		if (r) {
+			weft_model_free(*model);
+			*model = NULL;
+		}
+	}
 out:
 	close(fd);
 	return r;

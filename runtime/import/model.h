@@ -24,6 +24,9 @@ struct weft_model {
  */
 int weft_model_bind_input(struct weft_model *model, const char *name, const void *bytes, size_t size);
 
+/** Read the tensors of the model at @path whose bytes stand in other files of its directory (external.c). */
+int weft_model_read_external(struct weft_model *model, const char *path);
+
 /** A tensor in host memory, row-major in the order of the file. */
 struct weft_host_tensor {
 	uint8_t type; /* enum weft_type */

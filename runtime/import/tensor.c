@@ -306,7 +306,7 @@ int weft_onnx_tensor(const Onnx__TensorProto *proto, struct weft_host_tensor **t
 
 	if (proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL || proto->n_external_data)
 		return weft_fail(EOPNOTSUPP,
-				 "tensor %s: its data is in another file; save the model with its data inside", name);
+				 "tensor %s: its data is in another file, which only a model from a file has", name);
 	if (proto->segment)
 		return weft_fail(EOPNOTSUPP, "tensor %s is cut into segments", name);
 	r = weft_onnx_type(proto->data_type, &type);

@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 int main(int argc, char **argv)
 {
 	uint64_t random = 88172645463325252u;
+	unsigned int seeds = 0;
 
 	for (int i = 1; i < argc; i++) {
 		FILE *file = fopen(argv[i], "rb");
@@ -46,9 +47,10 @@ int main(int argc, char **argv)
 		size_t size;
 
 		if (!file) {
-			printf("skipped: %s\n", argv[i]);
+			printf("not there: %s\n", argv[i]);
 			continue;
 		}
+		seeds++;
 		size = fread(bytes, 1, sizeof(bytes), file);
 		fclose(file);
 		LLVMFuzzerTestOneInput(bytes, size);
@@ -65,6 +67,8 @@ int main(int argc, char **argv)
 			bytes[random % size] = before;
 		}
 	}
-	return 0;
+	if (!seeds)
+		printf("skipped: no model to start from; libonnx-testdata has some\n");
+	return seeds ? 0 : 77;
 }
 #endif

@@ -18,7 +18,9 @@ struct weft_graph;
 
 /**
  * Read an ONNX file.  Hostile input is expected: truncated, oversized or
- * inconsistent files give -EINVAL and a sentence that names the place.
+ * inconsistent files give -EINVAL and a sentence that names the place.  Tensors
+ * whose bytes stand in other files (external data) are read from there, if those
+ * are regular files of the model's directory or below it.
  */
 int weft_model_load(const char *path, struct weft_model **model);
 int weft_model_load_memory(const void *bytes, size_t size, const char *name, struct weft_model **model);
