@@ -43,6 +43,16 @@ int weft_output_write(struct weft_output *output, const void *bytes, size_t size
 	return 0;
 }
 
+int weft_output_safetensors_head(struct weft_output *output, const char *json, size_t size)
+{
+	uint64_t length = (size + 7) & ~(uint64_t)7;
+	int r = weft_output_write(output, &length, sizeof(length));
+
+	if (!r)
+		r = weft_output_write(output, json, size);
+	return r ? r : weft_output_write(output, "       ", (size_t)length - size);
+}
+
 /* The directory holds the new name: without this a crash could lose it. */
 static int sync_directory(const char *path)
 {

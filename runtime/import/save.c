@@ -145,7 +145,7 @@ int weft_model_save_onnx(const struct weft_model *model, const char *path, weft_
 	return r;
 }
 
-/* Names, shapes and places of all tensors, padded so that the data is aligned. */
+/* Names, shapes and places of all tensors. */
 static int safetensors_header(const Onnx__GraphProto *graph, char **header, size_t *size)
 {
 	FILE *text = open_memstream(header, size);
@@ -179,11 +179,6 @@ static int safetensors_header(const Onnx__GraphProto *graph, char **header, size
 		fprintf(text, "%llu]}", (unsigned long long)offset);
 	}
 	putc('}', text);
-	fflush(text);
-	while (*size % 8) {
-		putc(' ', text);
-		fflush(text);
-	}
 	return fclose(text) ? weft_fail(ENOMEM, "no memory for a header") : 0;
 }
 
@@ -193,16 +188,12 @@ int weft_model_save_safetensors(const struct weft_model *model, const char *path
 	struct weft_output output = {.fd = -1};
 	char *header = NULL;
 	size_t size = 0, i;
-	uint64_t length;
 	int r = safetensors_header(graph, &header, &size);
 
 	if (!r)
 		r = weft_output_open(&output, path);
-	length = size;
 	if (!r)
-		r = weft_output_write(&output, &length, sizeof(length));
-	if (!r)
-		r = weft_output_write(&output, header, size);
+		r = weft_output_safetensors_head(&output, header, size);
 	for (i = 0; i < graph->n_initializer && !r; i++) {
 		struct weft_host_tensor *contents;
 

@@ -35,11 +35,6 @@ static int make_header(const struct weft_graph *graph, char **header, size_t *si
 		offset += value->bytes;
 	}
 	putc('}', text);
-	fflush(text);
-	while (*size % 8) {
-		putc(' ', text);
-		fflush(text);
-	}
 	return fclose(text) ? weft_fail(ENOMEM, "no memory for a header") : 0;
 }
 
@@ -48,16 +43,12 @@ int weft_adapter_save(const struct weft_graph *graph, const char *path, weft_rea
 	struct weft_output output = {.fd = -1};
 	char *header = NULL;
 	size_t size = 0;
-	uint64_t length;
 	int result = make_header(graph, &header, &size);
 
 	if (!result)
 		result = weft_output_open(&output, path);
-	length = size;
 	if (!result)
-		result = weft_output_write(&output, &length, sizeof(length));
-	if (!result)
-		result = weft_output_write(&output, header, size);
+		result = weft_output_safetensors_head(&output, header, size);
 	for (uint32_t i = 0; i < 2 * graph->adapters && !result; i++) {
 		const struct weft_value *value = matrix(graph, i);
 		void *data = malloc(value->bytes);
