@@ -210,7 +210,7 @@ vm_fault_t weft_bo_fault_dummy(struct vm_fault *vmf)
 	unsigned long pfn;
 	struct page *page;
 
-	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!page)
 		return VM_FAULT_OOM;
 	pfn = page_to_pfn(page);

@@ -5,7 +5,12 @@
  * A context is known to the firmware from its creation until its last reference
  * goes; queues and their jobs hold references, so that is after its last job.  Closing
  * waits for the firmware, so it is done by a work item.
+ *
+ * A job may wait for another driver's fence long after its file was closed, so what keeps
+ * the module loaded is each context.
  */
+#include <linux/module.h>
+
 #include <drm/drm_drv.h>
 #include <drm/drm_print.h>
 
@@ -55,6 +60,8 @@ static void context_release_work(struct work_struct *work)
 	weft_vm_destroy(context->vm);
 	weft_usage_put(context->usage);
 	ida_free(&wdev->context_ids, context->id);
+	/* Unloading waits for the workqueue. */
+	module_put(THIS_MODULE);
 	atomic_dec(&wdev->counts.contexts);
 	kfree(context);
 	drm_dev_put(&wdev->drm);
@@ -201,6 +208,7 @@ static struct weft_context *context_new(struct weft_device *wdev)
 	}
 	/* From here on weft_context_put() undoes everything. */
 	drm_dev_get(&wdev->drm);
+	__module_get(THIS_MODULE);
 	atomic_inc(&wdev->counts.contexts);
 	mutex_lock(&wdev->contexts_lock);
 	list_add(&context->link, &wdev->contexts);

@@ -321,6 +321,8 @@ static void __exit weft_exit(void)
 	pci_unregister_driver(&weft_pci_driver);
 	/* Waits for what is being released. */
 	destroy_workqueue(weft_release_wq);
+	/* And for fences that are being freed. */
+	rcu_barrier();
 }
 module_exit(weft_exit);
 
