@@ -159,12 +159,12 @@ int weft_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	bo = create(client, size, device, args->context);
 	if (IS_ERR(bo))
 		return PTR_ERR(bo);
-	ret = drm_gem_create_mmap_offset(&bo->base);
+	ret = weft_try(drm_gem_create_mmap_offset(&bo->base));
 	if (!ret) {
 		args->size = size;
 		args->mmap_offset = drm_vma_node_offset_addr(&bo->base.vma_node);
 		/* Last: from here on another thread may close the handle. */
-		ret = drm_gem_handle_create(file, &bo->base, &args->handle);
+		ret = weft_try(drm_gem_handle_create(file, &bo->base, &args->handle));
 	}
 	drm_gem_object_put(&bo->base);
 	return ret;

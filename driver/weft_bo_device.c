@@ -13,6 +13,7 @@
 #include "weft_bo.h"
 #include "weft_compat.h"
 #include "weft_device.h"
+#include "weft_inject.h"
 #include "weft_pm.h"
 
 static void bo_free(struct drm_gem_object *obj)
@@ -152,8 +153,8 @@ struct weft_bo *weft_bo_device_create(struct weft_device *wdev, u64 size)
 	bo->device = true;
 	drm_gem_private_object_init(&wdev->drm, &bo->base, size);
 	mutex_lock(&wdev->memory.lock);
-	ret = drm_buddy_alloc_blocks(&wdev->memory.mm, 0, wdev->hw.memory_bytes, size, WEFT_HW_PAGE_BYTES, &bo->blocks,
-				     0);
+	ret = weft_try(drm_buddy_alloc_blocks(&wdev->memory.mm, 0, wdev->hw.memory_bytes, size, WEFT_HW_PAGE_BYTES,
+					      &bo->blocks, 0));
 	mutex_unlock(&wdev->memory.lock);
 	if (ret) {
 		weft_bo_fini(bo);

@@ -22,6 +22,7 @@
 #include "weft_bo.h"
 #include "weft_compat.h"
 #include "weft_device.h"
+#include "weft_inject.h"
 
 static void undo_dma(struct weft_device *wdev, struct weft_bo *bo)
 {
@@ -144,11 +145,11 @@ static int do_dma(struct weft_device *wdev, struct weft_bo *bo)
 	struct sg_table *sgt;
 	int ret;
 
-	sgt = drm_prime_pages_to_sg(&wdev->drm, bo->pages, bo->base.size >> PAGE_SHIFT);
+	sgt = weft_alloc_err(drm_prime_pages_to_sg(&wdev->drm, bo->pages, bo->base.size >> PAGE_SHIFT));
 	if (IS_ERR(sgt))
 		return PTR_ERR(sgt);
 	/* The caller is between drm_dev_enter() and drm_dev_exit(): removal comes after. */
-	ret = dma_map_sgtable(&wdev->pdev->dev, sgt, DMA_BIDIRECTIONAL, 0);
+	ret = weft_try(dma_map_sgtable(&wdev->pdev->dev, sgt, DMA_BIDIRECTIONAL, 0));
 	if (ret) {
 		sg_free_table(sgt);
 		kfree(sgt);
@@ -179,13 +180,13 @@ struct weft_bo *weft_bo_host_create(struct weft_device *wdev, u64 size)
 	bo = weft_bo_alloc(wdev, size, &bo_funcs);
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
-	ret = drm_gem_object_init(&wdev->drm, &bo->base, size);
+	ret = weft_try(drm_gem_object_init(&wdev->drm, &bo->base, size));
 	if (ret) {
 		kvfree(bo->entries);
 		kfree(bo);
 		return ERR_PTR(ret);
 	}
-	bo->pages = drm_gem_get_pages(&bo->base);
+	bo->pages = weft_alloc_err(drm_gem_get_pages(&bo->base));
 	if (IS_ERR(bo->pages)) {
 		ret = PTR_ERR(bo->pages);
 		bo->pages = NULL;

@@ -197,7 +197,8 @@ static struct weft_context *context_new(struct weft_device *wdev)
 	INIT_LIST_HEAD(&context->link);
 	INIT_WORK(&context->release_work, context_release_work);
 	context->usage = weft_usage_new();
-	ret = context->usage ? ida_alloc_range(&wdev->context_ids, 1, wdev->hw.contexts, GFP_KERNEL) : -ENOMEM;
+	ret = context->usage ? weft_try(ida_alloc_range(&wdev->context_ids, 1, wdev->hw.contexts, GFP_KERNEL)) :
+			       -ENOMEM;
 	if (ret < 0)
 		goto err_free;
 	context->id = ret;
@@ -243,7 +244,8 @@ int weft_context_create_ioctl(struct drm_device *drm, void *data, struct drm_fil
 	if (ret)
 		goto err_put;
 	/* Last: from here on another thread may destroy it. */
-	ret = xa_alloc(&client->contexts, &args->id, context, XA_LIMIT(1, WEFT_MAX_CONTEXTS_PER_FILE), GFP_KERNEL);
+	ret = weft_try(xa_alloc(&client->contexts, &args->id, context, XA_LIMIT(1, WEFT_MAX_CONTEXTS_PER_FILE),
+				GFP_KERNEL));
 	if (ret) {
 		ret = ret == -EBUSY ? -ENOSPC : ret;
 		goto err_put;

@@ -13,6 +13,7 @@
 #include <drm/drm_print.h>
 
 #include "weft_device.h"
+#include "weft_inject.h"
 #include "weft_reset.h"
 
 static bool window_ok(u64 offset, u64 bytes, u64 bar_bytes)
@@ -114,20 +115,20 @@ int weft_device_init(struct weft_device *wdev)
 	INIT_LIST_HEAD(&wdev->host_bos);
 	INIT_LIST_HEAD(&wdev->device_bos);
 	INIT_LIST_HEAD(&wdev->contexts);
-	ret = drmm_mutex_init(drm, &wdev->bos_lock);
+	ret = weft_try(drmm_mutex_init(drm, &wdev->bos_lock));
 	if (ret)
 		return ret;
-	ret = drmm_mutex_init(drm, &wdev->contexts_lock);
+	ret = weft_try(drmm_mutex_init(drm, &wdev->contexts_lock));
 	if (ret)
 		return ret;
-	ret = drmm_mutex_init(drm, &wdev->memory.lock);
+	ret = weft_try(drmm_mutex_init(drm, &wdev->memory.lock));
 	if (ret)
 		return ret;
 	ida_init(&wdev->context_ids);
 	ret = drmm_add_action_or_reset(drm, ida_fini, NULL);
 	if (ret)
 		return ret;
-	ret = drm_buddy_init(&wdev->memory.mm, wdev->hw.memory_bytes, WEFT_HW_PAGE_BYTES);
+	ret = weft_try(drm_buddy_init(&wdev->memory.mm, wdev->hw.memory_bytes, WEFT_HW_PAGE_BYTES));
 	if (ret)
 		return ret;
 	ret = drmm_add_action_or_reset(drm, memory_fini, NULL);
@@ -135,11 +136,12 @@ int weft_device_init(struct weft_device *wdev)
 		return ret;
 
 	/* Both are of use for getting memory back. */
-	wdev->submit_wq = alloc_workqueue("weft-submit", WQ_HIGHPRI | WQ_MEM_RECLAIM | WEFT_WQ_PERCPU, 0);
+	wdev->submit_wq =
+		weft_alloc(alloc_workqueue("weft-submit", WQ_HIGHPRI | WQ_MEM_RECLAIM | WEFT_WQ_PERCPU, 0));
 	ret = keep_workqueue(drm, wdev->submit_wq);
 	if (ret)
 		return ret;
-	wdev->reset_wq = alloc_ordered_workqueue("weft-reset", WQ_MEM_RECLAIM);
+	wdev->reset_wq = weft_alloc(alloc_ordered_workqueue("weft-reset", WQ_MEM_RECLAIM));
 	ret = keep_workqueue(drm, wdev->reset_wq);
 	if (ret)
 		return ret;

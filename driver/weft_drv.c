@@ -30,6 +30,7 @@
 #include "weft_debugfs.h"
 #include "weft_device.h"
 #include "weft_fw.h"
+#include "weft_inject.h"
 #include "weft_job.h"
 #include "weft_pm.h"
 #include "weft_query.h"
@@ -176,14 +177,14 @@ static int request_interrupt(struct weft_device *wdev)
 	struct pci_dev *pdev = wdev->pdev;
 	int ret;
 
-	ret = pci_alloc_irq_vectors(pdev, WEFT_HW_VECTORS, WEFT_HW_VECTORS, PCI_IRQ_MSIX);
+	ret = weft_try(pci_alloc_irq_vectors(pdev, WEFT_HW_VECTORS, WEFT_HW_VECTORS, PCI_IRQ_MSIX));
 	if (ret < 0)
 		return ret;
 	ret = devm_add_action_or_reset(&pdev->dev, free_vectors, pdev);
 	if (ret)
 		return ret;
-	return devm_request_irq(&pdev->dev, pci_irq_vector(pdev, WEFT_HW_VECTOR_EVENT), weft_interrupt, 0, "weft",
-				wdev);
+	return weft_try(devm_request_irq(&pdev->dev, pci_irq_vector(pdev, WEFT_HW_VECTOR_EVENT), weft_interrupt, 0,
+					 "weft", wdev));
 }
 
 /* Reset, so that whatever ran before is forgotten, and start the firmware. */
@@ -195,7 +196,7 @@ static int start(struct weft_device *wdev)
 	if (ret)
 		return ret;
 	weft_ring_open(wdev);
-	ret = weft_fw_boot(wdev);
+	ret = weft_try(weft_fw_boot(wdev));
 	if (ret)
 		goto err_reset;
 	ret = weft_sched_setup(wdev);
@@ -219,16 +220,16 @@ static int weft_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return PTR_ERR(wdev);
 	wdev->pdev = pdev;
 	pci_set_drvdata(pdev, wdev);
-	ret = pcim_enable_device(pdev);
+	ret = weft_try(pcim_enable_device(pdev));
 	if (ret)
 		return ret;
 	ret = map_windows(wdev);
 	if (ret)
 		return ret;
-	ret = pcim_request_all_regions(pdev, DRM_WEFT_NAME);
+	ret = weft_try(pcim_request_all_regions(pdev, DRM_WEFT_NAME));
 	if (ret)
 		return ret;
-	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(52));
+	ret = weft_try(dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(52)));
 	if (ret)
 		return ret;
 	ret = weft_device_init(wdev);
@@ -247,11 +248,11 @@ static int weft_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = request_interrupt(wdev);
 	if (ret)
 		goto err_reset;
-	ret = weft_hwmon_init(wdev);
+	ret = weft_try(weft_hwmon_init(wdev));
 	if (ret)
 		goto err_reset;
 	weft_debugfs_init(wdev);
-	ret = drm_dev_register(&wdev->drm, 0);
+	ret = weft_try(drm_dev_register(&wdev->drm, 0));
 	if (ret)
 		goto err_reset;
 	drm_info(&wdev->drm, "%s: %llu MiB, firmware %s, %u slots\n", wdev->hw.name, wdev->hw.memory_bytes >> 20,

@@ -17,6 +17,7 @@
 
 #include "weft_device.h"
 #include "weft_fw.h"
+#include "weft_inject.h"
 
 #define WEFT_FIRMWARE "weft/weft-fw.bin"
 
@@ -81,7 +82,7 @@ int weft_fw_request(struct weft_device *wdev)
 	const struct firmware *fw;
 	int ret;
 
-	ret = request_firmware(&fw, WEFT_FIRMWARE, &wdev->pdev->dev);
+	ret = weft_try(request_firmware(&fw, WEFT_FIRMWARE, &wdev->pdev->dev));
 	if (ret) {
 		drm_err(&wdev->drm, "cannot load %s: %pe\n", WEFT_FIRMWARE, ERR_PTR(ret));
 		return ret;

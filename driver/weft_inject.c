@@ -4,8 +4,9 @@
  *
  * Kernels that people run are built without CONFIG_FAULT_INJECTION, and errors of
  * allocations are tested there too: writing N to the module's parameter fail_nth makes
- * the Nth allocation from then on fail, once.  Reading it gives what is left to count; 0
- * says that the failure has happened, or that none was asked for.
+ * the Nth allocation from then on fail, once; so do calls that allocate, and the steps of
+ * probing.  Reading it gives what is left to count; 0 says that the failure has happened,
+ * or that none was asked for.
  *
  * A test counts N up from 1 until the call succeeds with the parameter not used up.
  */

@@ -186,7 +186,7 @@ static struct weft_job *job_new(struct weft_queue *queue, struct drm_file *file,
 		kfree(job);
 		return ERR_PTR(-ENOMEM);
 	}
-	ret = weft_sched_job_init(&job->base, &queue->entity, 1, file, file->client_id);
+	ret = weft_try(weft_sched_job_init(&job->base, &queue->entity, 1, file, file->client_id));
 	if (ret) {
 		weft_fence_free(job->spare_fence);
 		kfree(job);

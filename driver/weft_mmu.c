@@ -21,11 +21,11 @@ static struct weft_table *table_new(struct device *dev, unsigned int level)
 	if (!table)
 		return NULL;
 	if (level < WEFT_PT_LEVELS - 1) {
-		table->child = kcalloc(WEFT_PT_ENTRIES, sizeof(*table->child), GFP_KERNEL_ACCOUNT);
+		table->child = weft_alloc(kcalloc(WEFT_PT_ENTRIES, sizeof(*table->child), GFP_KERNEL_ACCOUNT));
 		if (!table->child)
 			goto err_free_table;
 	}
-	table->entries = (__le64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	table->entries = weft_alloc((__le64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT));
 	if (!table->entries)
 		goto err_free_child;
 	table->dma = dma_map_single(dev, table->entries, WEFT_HW_PAGE_BYTES, DMA_TO_DEVICE);

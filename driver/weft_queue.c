@@ -143,11 +143,11 @@ int weft_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file 
 	queue->hw_id = atomic_inc_return(&wdev->queue_ids);
 	queue->fence_context = dma_fence_context_alloc(1);
 	atomic_inc(&wdev->counts.queues);
-	ret = drm_sched_entity_init(&queue->entity, priorities[args->priority], &sched, 1, NULL);
+	ret = weft_try(drm_sched_entity_init(&queue->entity, priorities[args->priority], &sched, 1, NULL));
 	if (ret)
 		goto err_put;
 	/* Last: from here on another thread may destroy it. */
-	ret = xa_alloc(&client->queues, &args->id, queue, XA_LIMIT(1, WEFT_MAX_QUEUES_PER_FILE), GFP_KERNEL);
+	ret = weft_try(xa_alloc(&client->queues, &args->id, queue, XA_LIMIT(1, WEFT_MAX_QUEUES_PER_FILE), GFP_KERNEL));
 	if (ret) {
 		ret = ret == -EBUSY ? -ENOSPC : ret;
 		goto err_stop;

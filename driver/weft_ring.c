@@ -20,6 +20,7 @@
 #include <drm/drm_print.h>
 
 #include "weft_device.h"
+#include "weft_inject.h"
 #include "weft_reset.h"
 #include "weft_trace.h"
 
@@ -37,8 +38,8 @@ int weft_ring_init(struct weft_device *wdev)
 	ring->closed = true;
 	/* Room for an answer to everything that can be unanswered, so the device never waits. */
 	ring->entries = roundup_pow_of_two(WEFT_RING_PLACES);
-	ring->events = dma_alloc_coherent(&wdev->pdev->dev, ring->entries * sizeof(*ring->events), &ring->events_dma,
-					  GFP_KERNEL);
+	ring->events = weft_alloc(dma_alloc_coherent(&wdev->pdev->dev, ring->entries * sizeof(*ring->events),
+						     &ring->events_dma, GFP_KERNEL));
 	return ring->events ? 0 : -ENOMEM;
 }
 

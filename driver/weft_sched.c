@@ -20,6 +20,7 @@
 
 #include "weft_compat.h"
 #include "weft_device.h"
+#include "weft_inject.h"
 #include "weft_job.h"
 #include "weft_reset.h"
 #include "weft_sched.h"
@@ -89,8 +90,9 @@ int weft_sched_setup(struct weft_device *wdev)
 {
 	int ret;
 
-	ret = weft_sched_init(&wdev->sched, &sched_ops, wdev->submit_wq, wdev->hw.slots,
-			      msecs_to_jiffies(weft_job_timeout_ms), wdev->reset_wq, "weft", &wdev->pdev->dev);
+	ret = weft_try(weft_sched_init(&wdev->sched, &sched_ops, wdev->submit_wq, wdev->hw.slots,
+				       msecs_to_jiffies(weft_job_timeout_ms), wdev->reset_wq, "weft",
+				       &wdev->pdev->dev));
 	if (ret)
 		return ret;
 	return drmm_add_action_or_reset(&wdev->drm, sched_fini, NULL);

@@ -58,7 +58,7 @@ static int prepare_signal_slot(struct weft_signal *signal, struct drm_file *file
 		return -ENOENT;
 	signal->point = sync->point;
 	if (sync->point) {
-		signal->chain = dma_fence_chain_alloc();
+		signal->chain = weft_alloc(dma_fence_chain_alloc());
 		if (!signal->chain)
 			return -ENOMEM;
 	}
@@ -119,7 +119,7 @@ int weft_syncs_add_waits(struct weft_syncs *syncs, struct drm_file *file, struct
 
 		if (sync->flags & DRM_WEFT_SYNC_SIGNAL)
 			continue;
-		ret = drm_sched_job_add_syncobj_dependency(job, file, sync->handle, sync->point);
+		ret = weft_try(drm_sched_job_add_syncobj_dependency(job, file, sync->handle, sync->point));
 		if (ret)
 			return ret;
 	}

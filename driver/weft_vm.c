@@ -152,7 +152,7 @@ struct weft_vm *weft_vm_create(struct weft_device *wdev)
 		return ERR_PTR(-ENOMEM);
 	vm->wdev = wdev;
 	mutex_init(&vm->bind_lock);
-	resv = drm_gpuvm_resv_object_alloc(&wdev->drm);
+	resv = weft_alloc(drm_gpuvm_resv_object_alloc(&wdev->drm));
 	if (!resv)
 		goto err_free;
 	/* Page 0 is never mapped: address 0 stands for an absent operand. */
@@ -197,7 +197,7 @@ int weft_vm_op_prepare(struct weft_vm *vm, struct weft_vm_op *op)
 	}
 	if (!op->map)
 		return 0;
-	vm_bo = drm_gpuvm_bo_create(&vm->base, op->obj);
+	vm_bo = weft_alloc(drm_gpuvm_bo_create(&vm->base, op->obj));
 	if (!vm_bo)
 		return -ENOMEM;
 	dma_resv_lock(drm_gpuvm_resv(&vm->base), NULL);

@@ -135,11 +135,11 @@ int weft_vm_bind_init(struct weft_vm *vm)
 	struct drm_gpu_scheduler *sched = &vm->sched;
 	int ret;
 
-	ret = weft_sched_init(&vm->sched, &bind_ops, NULL, 1, MAX_SCHEDULE_TIMEOUT, NULL, "weft-bind",
-			      &vm->wdev->pdev->dev);
+	ret = weft_try(weft_sched_init(&vm->sched, &bind_ops, NULL, 1, MAX_SCHEDULE_TIMEOUT, NULL, "weft-bind",
+				       &vm->wdev->pdev->dev));
 	if (ret)
 		return ret;
-	ret = drm_sched_entity_init(&vm->entity, DRM_SCHED_PRIORITY_NORMAL, &sched, 1, NULL);
+	ret = weft_try(drm_sched_entity_init(&vm->entity, DRM_SCHED_PRIORITY_NORMAL, &sched, 1, NULL));
 	if (ret)
 		drm_sched_fini(&vm->sched);
 	return ret;
@@ -201,7 +201,7 @@ static struct weft_bind_job *bind_job_new(struct weft_context *context, struct d
 		return ERR_CAST(array);
 	job = weft_alloc(kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT));
 	if (job && array)
-		job->ops = kvcalloc(args->ops.count, sizeof(*job->ops), GFP_KERNEL_ACCOUNT);
+		job->ops = weft_alloc(kvcalloc(args->ops.count, sizeof(*job->ops), GFP_KERNEL_ACCOUNT));
 	if (!job || (array && !job->ops)) {
 		kfree(job);
 		kvfree(array);
@@ -236,7 +236,7 @@ static int bind_async(struct weft_bind_job *job, struct drm_file *file, const st
 	ret = weft_syncs_get(&syncs, file, &args->syncs);
 	if (ret)
 		goto err_put_syncs;
-	ret = weft_sched_job_init(&job->base, &vm->entity, 1, file, file->client_id);
+	ret = weft_try(weft_sched_job_init(&job->base, &vm->entity, 1, file, file->client_id));
 	if (ret)
 		goto err_put_syncs;
 	ret = weft_syncs_add_waits(&syncs, file, &job->base);

@@ -111,7 +111,7 @@ if [ -z "$(find /usr/src -name 'linux-source-6.*.tar.xz')" ]; then
 else
 	why=$(make --no-print-directory -C tests/kselftest OUTPUT="$KSELFTESTS" 2>&1) ||
 		{ echo "# ${why//$'\n'/$'\n'# }"; bail_out "the kselftests do not build"; }
-	kselftests=$(make -s -C tests/kselftest OUTPUT="$KSELFTESTS" names)
+	kselftests="$(make -s -C tests/kselftest OUTPUT="$KSELFTESTS" names) failures"
 fi
 run "libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage idle quantized $kselftests module" \
 	--disk 256M -- "${environment[@]}" tests/vm/guest.sh

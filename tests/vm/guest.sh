@@ -111,8 +111,33 @@ one() { # name
 		done
 		wait
 		;;
+	failures)
+		# Each step of probing fails in turn, and leaves nothing that disturbs the next.
+		local door=/sys/module/weft/parameters/fail_nth n left test
+		cd /sys/bus/pci/drivers/weft && echo 0000:01:00.0 >unbind || return 1
+		for n in $(seq 100); do
+			echo "$n" >$door
+			! echo 0000:01:00.0 >bind || break
+			[ "$(cat $door)" = 0 ] || { echo "probing failed before step $n"; return 1; }
+		done 2>/dev/null
+		left=$(cat $door)
+		echo 0 >$door
+		[ "$left" -gt 0 ] && [ "$n" -gt 15 ] && [ -c /dev/accel/accel0 ] || { echo "$n steps, $left left"; return 1; }
+		# Whatever tests make of an allocation that fails somewhere: the driver stands it.
+		for test in memory prime sync vm_bind; do
+			for n in 3 15 50; do
+				echo "$n" >$door
+				WEFT_REQUIRED=1 timeout 100 "$KSELFTESTS/$test" >/tmp/failures.log 2>&1
+				[ $? != 124 ] || { cat /tmp/failures.log; echo "$test hangs, failure $n"; return 1; }
+			done
+			echo 0 >$door
+			no_objects && WEFT_REQUIRED=1 "$KSELFTESTS/$test" >/tmp/failures.log 2>&1 ||
+				{ cat /tmp/failures.log; return 1; }
+		done
+		;;
 	kselftest-*)
 		export WEFT_REQUIRED=1
+		[ "$1" != kselftest-unload ] || modprobe -q vgem
 		cd "$KSELFTESTS" && tap "$1" "./${1#kselftest-}"
 		;;
 	*)
