@@ -176,28 +176,25 @@ static int plan_measured(struct planning *p, struct weft_plan_request *request, 
 	return -ENOSPC;
 }
 
-/*
- * Tiles of graphs too large to be measured, with a device budget of @budget.  @take:
- * the session's graph is replaced.  0: there is a plan; -ENOSPC: none was found.
- */
-static int plan_unmeasured(struct planning *p, struct weft_plan_request request, uint64_t budget, bool take)
+/* Tiles of graphs too large to be measured.  0: there is a plan; -ENOSPC: none was found. */
+static int plan_unmeasured(struct planning *p, struct weft_plan_request request)
 {
+	const uint64_t budget = request.budget.bytes[WEFT_TIER_DEVICE];
 	struct levels levels = {FIRST_TILE, 0};
 	struct weft_plan_refusal refusal = {0, 0};
 
 	request.quick = true;
-	request.budget.bytes[WEFT_TIER_DEVICE] = budget;
 	for (;;) {
 		struct weft_graph *graph;
 		uint64_t working_set;
-		int result = next_level(p, &levels, take ? MOST_OPERATIONS : MOST_REFINED, &graph, &working_set);
+		int result = next_level(p, &levels, MOST_OPERATIONS, &graph, &working_set);
 
 		if (result || !graph)
 			return result ? result : -ENOSPC;
 		result = -ENOSPC;
 		if (graph->operations > FEW_OPERATIONS && working_set <= budget)
 			result = plan_graph(p, graph, &request, &refusal);
-		if (!result && take)
+		if (!result)
 			return take_graph(p, graph);
 		weft_graph_free(graph);
 		if (result != -ENOSPC)
@@ -205,28 +202,80 @@ static int plan_unmeasured(struct planning *p, struct weft_plan_request request,
 	}
 }
 
-/* Budgets below what was measured may work too: the least is one below which none was found. */
-static int refine_least(struct planning *p, const struct weft_plan_request *request, struct weft_plan_refusal *least)
+/* Graphs of the levels that are looked at again and again. */
+#define MOST_LEVELS 16
+
+struct tilings {
+	struct weft_graph *graph[MOST_LEVELS];
+	uint64_t working_set[MOST_LEVELS];
+	unsigned int count;
+};
+
+static int tile_levels(const struct planning *p, struct tilings *tilings)
 {
-	uint64_t low = 0, high = least->least_device_bytes;
+	struct levels levels = {FIRST_TILE, 0};
 
-	while (high - low > WEFT_PLAN_IO_ALIGN) {
-		uint64_t middle = (low + (high - low) / 2) / WEFT_PLAN_IO_ALIGN * WEFT_PLAN_IO_ALIGN;
-		int result = -ENOSPC;
+	while (tilings->count < MOST_LEVELS) {
+		struct weft_graph *graph;
+		uint64_t working_set;
+		int result = next_level(p, &levels, MOST_REFINED, &graph, &working_set);
 
-		if (middle > request->budget.bytes[WEFT_TIER_DEVICE])
-			result = plan_unmeasured(p, *request, middle, false);
-		if (result && result != -ENOSPC)
+		if (result || !graph)
 			return result;
+		if (graph->operations <= FEW_OPERATIONS) {
+			weft_graph_free(graph);
+			continue;
+		}
+		tilings->graph[tilings->count] = graph;
+		tilings->working_set[tilings->count++] = working_set;
+	}
+	return 0;
+}
+
+/*
+ * The least budget with which @graph can be planned, if that is below *@least.  There may
+ * be smaller ones that work by luck; they do not matter.
+ */
+static int probe_graph(struct planning *p, const struct weft_graph *graph, struct weft_plan_request request,
+		       uint64_t working_set, uint64_t *least)
+{
+	uint64_t low = request.budget.bytes[WEFT_TIER_DEVICE];
+	struct weft_plan_refusal refusal;
+
+	request.quick = true;
+	request.probe = !request.budget.time_ratio;
+	if (low < working_set)
+		low = working_set;
+	while (*least > low && *least - low > WEFT_PLAN_IO_ALIGN + *least / 128) {
+		uint64_t middle = (low + (*least - low) / 2) / WEFT_PLAN_IO_ALIGN * WEFT_PLAN_IO_ALIGN;
+		int result;
+
+		request.budget.bytes[WEFT_TIER_DEVICE] = middle;
+		result = plan_graph(p, graph, &request, &refusal);
 		weft_plan_free(*p->plan);
 		*p->plan = NULL;
-		if (result)
+		if (!result)
+			*least = middle;
+		else if (result == -ENOSPC)
 			low = middle;
 		else
-			high = middle;
+			return result;
 	}
-	least->least_device_bytes = high;
-	return -ENOSPC;
+	return 0;
+}
+
+/* Budgets below what was measured may work too. */
+static int refine_least(struct planning *p, const struct weft_plan_request *request, struct weft_plan_refusal *least)
+{
+	struct tilings tilings = {.count = 0};
+	int result = tile_levels(p, &tilings);
+
+	/* The smallest tiles are likely to need the least: the others are then soon done with. */
+	for (unsigned int i = tilings.count; !result && i-- > 0;)
+		result = probe_graph(p, tilings.graph[i], *request, tilings.working_set[i], &least->least_device_bytes);
+	for (unsigned int i = 0; i < tilings.count; i++)
+		weft_graph_free(tilings.graph[i]);
+	return result ? result : -ENOSPC;
 }
 
 /*
@@ -243,7 +292,7 @@ static int plan_smaller(struct planning *p, struct weft_plan_request *request, s
 
 	request->tiled = true;
 	if (result == -ENOSPC && tiles)
-		result = plan_unmeasured(p, *request, request->budget.bytes[WEFT_TIER_DEVICE], true);
+		result = plan_unmeasured(p, *request);
 	if (result == -ENOSPC && tiles)
 		result = plan_measured(p, request, least);
 	if (result == -ENOSPC && tiles && least->least_device_bytes)

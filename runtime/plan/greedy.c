@@ -489,6 +489,10 @@ static int solve(struct planning *p, struct weft_plan **out)
 		c->tactic = list[i];
 		memcpy(c->room, p->budget, sizeof(c->room));
 		result = attempt(p, &c->tactic, c->room, 0, &draft);
+		if (!result && p->request->probe) {
+			weft_draft_free(draft);
+			return 0;
+		}
 		if (!result)
 			result = finish(draft, &plan);
 		if (result == -ENOSPC)
@@ -612,7 +616,7 @@ static int plan_within(struct planning *p, uint64_t most, struct weft_plan **pla
 	uint64_t least;
 	int result;
 
-	if (p->request->quick)
+	if (p->request->quick || p->request->probe)
 		return solve(p, plan);
 	result = find_least(p, most, &best, &least);
 	if (result)
@@ -696,9 +700,13 @@ static int plan_greedily(const struct weft_plan_request *request, struct weft_pl
 	memset(refusal, 0, sizeof(*refusal));
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	result = prepare(&p);
-	if (!result)
+	if (request->probe) {
+		if (!result)
+			result = solve(&p, &plan);
+	} else if (!result) {
 		result = plan_unconstrained(&p, &plan);
-	if (!result) {
+	}
+	if (!result && !request->probe) {
 		p.seconds = plan->seconds;
 		p.joules = plan->joules;
 		if (!within(&p, plan)) {
@@ -714,7 +722,7 @@ static int plan_greedily(const struct weft_plan_request *request, struct weft_pl
 	weft_problem_free(p.problem[1]);
 	free(p.ranking);
 	free(p.home);
-	if (result)
+	if (result || !plan)
 		return result;
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	plan->solver_seconds = (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);

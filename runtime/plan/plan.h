@@ -132,6 +132,7 @@ struct weft_plan_request {
 	uint64_t seed;
 	bool tiled; /* the operations are tiles of others: little is gained by trying much */
 	bool quick; /* do not look for the least budgets: a refusal says nothing */
+	bool probe; /* only whether there is a plan, which stays NULL; no time ratio; as quick */
 };
 
 struct weft_plan_refusal {

@@ -334,6 +334,20 @@ static bool is_row_operation(uint16_t opcode)
 	return opcode >= WEFT_OP_NORM_STATS && opcode <= WEFT_OP_XENT_BWD;
 }
 
+/*
+ * What an update changes is cut alike; and so is the gradient, unless that is of a part
+ * of the weight only.
+ */
+static void link_update(struct tiler *t, const struct weft_operation *operation, unsigned int i)
+{
+	const struct weft_value *value = t->from->value;
+	weft_id gradient = value[operation->operand[0]].base, weight = value[operation->operand[2]].base;
+	weft_id base = value[operation->operand[i]].base;
+
+	if (i || t->value[gradient].total == t->value[weight].total)
+		link_values(t, weight, base);
+}
+
 /* How a value is used says which way of cutting it suits. */
 static void classify(struct tiler *t)
 {
@@ -358,7 +372,7 @@ static void classify(struct tiler *t)
 			    value->grid.extent[value->grid.axes - 1] >= 2 * WEFT_SUM_MATMUL)
 				value->columns = true;
 			if ((operation->opcode == WEFT_OP_SGD || operation->opcode == WEFT_OP_ADAM) && i != 1)
-				link_values(t, operation->operand[0], operation->operand[i]);
+				link_update(t, operation, i);
 		}
 	}
 	for (weft_id o = 0; o < from->operations; o++)

@@ -370,12 +370,12 @@ struct outcome {
 	float weight[WIDTH * WIDTH]; /* of the first one */
 };
 
-/* One step of the network, with @pass or without it. */
-static void run(const struct weft_model *model, bool training, enum weft_optimizer optimizer, const char *without,
-		struct outcome *outcome)
+/* One step of the network in so much device memory, with @pass or without it. */
+static void run_within(const struct weft_model *model, uint64_t device_bytes, bool training,
+		       enum weft_optimizer optimizer, const char *without, struct outcome *outcome)
 {
 	const float hyper[8] = {0.1f, 0.5f, 0.5f, 1e-3f, 0, 0.5f, 0.7f, 1};
-	struct weft_session_options session_options = {.device_bytes = UINT64_MAX, .host_bytes = UINT64_MAX};
+	struct weft_session_options session_options = {.device_bytes = device_bytes, .host_bytes = UINT64_MAX};
 	struct weft_graph_options options = {.batch = BATCH,
 					     .training = training,
 					     .loss = training ? WEFT_LOSS_MSE : WEFT_LOSS_NONE,
@@ -422,6 +422,12 @@ static void run(const struct weft_model *model, bool training, enum weft_optimiz
 	weft_session_free(session);
 }
 
+static void run(const struct weft_model *model, bool training, enum weft_optimizer optimizer, const char *without,
+		struct outcome *outcome)
+{
+	run_within(model, UINT64_MAX, training, optimizer, without, outcome);
+}
+
 static void check_same(const char *what, const struct outcome *with, const struct outcome *without, bool exact)
 {
 	for (size_t i = 0; i < BATCH * 128; i++)
@@ -464,6 +470,23 @@ static void passes(void **state)
 	}
 }
 
+/* A weight that is updated in blocks can be larger than device memory, too. */
+static void blocks_in_small_memory(void **state)
+{
+	struct weft_model *model = model_of(large);
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		enum weft_optimizer optimizer = round ? WEFT_OPTIMIZER_ADAM : WEFT_OPTIMIZER_SGD;
+		struct outcome small, ample;
+
+		run_within(model, 6 << 20, true, optimizer, NULL, &small);
+		run(model, true, optimizer, NULL, &ample);
+		check_same("blocks in small memory", &small, &ample, true);
+	}
+	weft_model_free(model);
+}
+
 static void names(void **state)
 {
 	const struct weft_pass_info *pass;
@@ -484,7 +507,8 @@ static void names(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(passes), cmocka_unit_test(names)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(passes), cmocka_unit_test(blocks_in_small_memory),
+					   cmocka_unit_test(names)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
