@@ -20,10 +20,25 @@ bool weft_value_is_model(const struct weft_graph *graph, weft_id value)
 	return weft_value_is_kept(graph, value) && (v->kind == WEFT_VALUE_WEIGHT || v->file_rank);
 }
 
-/* The value's dimension that file dimension @i is. */
+/*
+ * The value's dimension that file dimension @i is.  Dimensions that the file does not
+ * have, of extent 1 (the height of a kernel along one dimension), come first.
+ */
 static unsigned int logical(const struct weft_value *value, unsigned int i)
 {
-	return value->file_rank == value->layout.rank ? value->file_order[i] : i;
+	unsigned int rank = value->layout.rank, more = rank - value->file_rank;
+	bool in_file[WEFT_MAX_RANK] = {false};
+
+	if (!value->file_rank || value->file_rank > rank)
+		return i;
+	if (i >= more)
+		return value->file_order[i - more];
+	for (unsigned int d = 0; d < value->file_rank; d++)
+		in_file[value->file_order[d]] = true;
+	for (unsigned int d = 0; d < rank; d++)
+		if (!in_file[d] && !i--)
+			return d;
+	return i;
 }
 
 unsigned int weft_file_dims(const struct weft_value *value, uint32_t dims[WEFT_MAX_RANK])
