@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "dataset.h"
+#include "features.h"
 #include "record.h"
 #include "tokens.h"
 #include "weft/error.h"
@@ -31,7 +32,9 @@ struct place {
 struct text_dataset {
 	struct weft_dataset dataset;
 	struct weft_data_file file;
-	struct weft_vocabulary *vocabulary; /* NULL: bytes */
+	struct weft_vocabulary *vocabulary; /* NULL: bytes, or features */
+	bool hashed;
+	struct weft_features features;
 	struct place *place;
 	uint64_t room;
 	bool json;
@@ -268,7 +271,9 @@ static int text_tokens(struct weft_dataset *dataset, uint64_t index, int64_t *to
 		result = field(text, false, record, place->bytes, &words);
 	if (!result && !words)
 		result = weft_fail(EINVAL, "%s: it has changed since it was opened", text->file.path);
-	if (!result)
+	if (!result && text->hashed)
+		*used = weft_features_of(&text->features, words, strlen(words), dataset->info.sequence, tokens);
+	else if (!result)
 		*used = weft_tokenize(text->vocabulary, words, strlen(words), dataset->info.sequence, tokens);
 	*label = place->label;
 	free(words);
@@ -347,6 +352,8 @@ static int check_sequence(const char *where, const struct weft_dataset_options *
 	if (options->sequence > 1u << 20)
 		return weft_fail(EINVAL, "data set %s: texts of %u tokens; at most %u are read", where,
 				 options->sequence, 1u << 20);
+	if (options->features && options->vocabulary)
+		return weft_fail(EINVAL, "data set %s: either a vocabulary or hashed features, not both", where);
 	if (options->normalisations)
 		return weft_fail(EINVAL, "data set %s: text cannot be normalised", where);
 	return 0;
@@ -367,6 +374,10 @@ int weft_dataset_open_text(const char *where, bool single, enum weft_split split
 		result = check_sequence(where, options);
 	if (!result && options->vocabulary)
 		result = weft_vocabulary_open(options->vocabulary, &text->vocabulary);
+	if (!result && options->features) {
+		text->hashed = true;
+		result = weft_features_parse(options->features, &text->features);
+	}
 	if (!result) {
 		result = collect_classes(where, single, &classes);
 		if (result == -ENOENT)
@@ -383,7 +394,7 @@ int weft_dataset_open_text(const char *where, bool single, enum weft_split split
 		snprintf(info->name, sizeof(info->name), "text");
 		info->classes = classes.numbers ? classes.largest + 1 : classes.count;
 		info->sequence = options->sequence;
-		info->tokens = weft_vocabulary_size(text->vocabulary);
+		info->tokens = text->hashed ? 0 : weft_vocabulary_size(text->vocabulary);
 	}
 	free_classes(&classes);
 	if (result)

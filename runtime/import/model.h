@@ -11,6 +11,9 @@
 #include "weft/model.h"
 #include "weft_isa.h"
 
+/** Key of a model's metadata: struct weft_dataset_options.features that it is for. */
+#define WEFT_FEATURES_KEY "weft.features"
+
 struct weft_model {
 	Onnx__ModelProto *proto; /* graph is never NULL */
 	char *name;		 /* of the file */

@@ -239,6 +239,48 @@ void weft_network_output(struct weft_network *network, const char *name)
 		network->error = weft_edit_add_output(network->model->proto->graph, name);
 }
 
+void weft_network_note(struct weft_network *network, const char *key, const char *value)
+{
+	Onnx__ModelProto *proto = network->model->proto;
+	Onnx__StringStringEntryProto *entry;
+
+	if (network->error)
+		return;
+	entry = malloc(sizeof(*entry));
+	if (!entry) {
+		no_memory(network);
+		return;
+	}
+	onnx__string_string_entry_proto__init(entry);
+	entry->key = strdup(key);
+	entry->value = strdup(value);
+	if (!entry->key || !entry->value || !append(&proto->metadata_props, &proto->n_metadata_props, entry)) {
+		onnx__string_string_entry_proto__free_unpacked(entry, NULL);
+		no_memory(network);
+	}
+}
+
+void weft_network_also(struct weft_network *network, Onnx__NodeProto *node, const char *output)
+{
+	char *copy;
+
+	if (network->error)
+		return;
+	copy = strdup(output);
+	if (!append(&node->output, &node->n_output, copy)) {
+		free(copy);
+		no_memory(network);
+	}
+}
+
+void weft_network_float(struct weft_network *network, const char *name, float value)
+{
+	if (!network->error)
+		network->error =
+			weft_edit_add_initializer(network->model->proto->graph, name,
+						  ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 0, NULL, &value, sizeof(value));
+}
+
 int weft_network_end(struct weft_network *network, struct weft_model **model)
 {
 	int r = network->error;

@@ -31,6 +31,11 @@ void weft_network_weight(struct weft_network *network, const char *name, unsigne
 /** A vector of 64-bit integers. */
 void weft_network_integers(struct weft_network *network, const char *name, uint32_t count, const int64_t values[]);
 void weft_network_output(struct weft_network *network, const char *name);
+/** A line of the model's metadata. */
+void weft_network_note(struct weft_network *network, const char *key, const char *value);
+/** One more output of a node. */
+void weft_network_also(struct weft_network *network, Onnx__NodeProto *node, const char *output);
+void weft_network_float(struct weft_network *network, const char *name, float value);
 /** The model, read as if from a file; frees what was built.  */
 int weft_network_end(struct weft_network *network, struct weft_model **model);
 

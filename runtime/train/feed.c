@@ -7,8 +7,21 @@
 
 #include "feed_text.h"
 #include "graph/graph.h"
+#include "import/model.h"
 #include "weft/error.h"
 #include "weft/train.h"
+
+/* What a model of text says it was trained with. */
+static const char *features_of(const struct weft_model *model)
+{
+	for (size_t i = 0; i < model->proto->n_metadata_props; i++) {
+		const Onnx__StringStringEntryProto *entry = model->proto->metadata_props[i];
+
+		if (entry->key && entry->value && !strcmp(entry->key, WEFT_FEATURES_KEY))
+			return entry->value;
+	}
+	return NULL;
+}
 
 int weft_dataset_options_for(const struct weft_model *model, struct weft_dataset_options *options)
 {
@@ -18,6 +31,8 @@ int weft_dataset_options_for(const struct weft_model *model, struct weft_dataset
 	if (!result && info.input_rank == 2 && !options->sequence && info.input_dims[1] > 0 &&
 	    info.input_dims[1] <= UINT32_MAX)
 		options->sequence = (uint32_t)info.input_dims[1];
+	if (!options->features && !options->vocabulary)
+		options->features = features_of(model);
 	if (result || info.input_rank != 4)
 		return result;
 	if (info.input_dims[1] > 0 && info.input_dims[1] <= UINT32_MAX)

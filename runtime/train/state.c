@@ -30,7 +30,10 @@ static void write_data(FILE *file, const struct weft_train_options *options)
 
 	fprintf(file, "augmentation=%s crop:%u\n", options->augmentation.flip ? "flip" : "no flip",
 		options->augmentation.crop);
-	fprintf(file, "tokens=%u %s\n", dataset->sequence, dataset->vocabulary ? dataset->vocabulary : "bytes");
+	fprintf(file, "tokens=%u %s\n", dataset->sequence,
+		dataset->vocabulary ? dataset->vocabulary
+		: dataset->features ? dataset->features
+				    : "bytes");
 	fputs("dimensions=", file);
 	for (uint32_t i = 0; i < options->dims; i++)
 		fprintf(file, "%s%s=%" PRId64, i ? " " : "", options->dim_names[i], options->dim_values[i]);

@@ -60,6 +60,26 @@ cmp "$work/seed.onnx" "$work/again.onnx" || fail "another model from the same se
 project other --alone --sweep 4:8 --epochs 1 --seed 8
 cmp -s "$work/seed.onnx" "$work/other.onnx" && fail "the seed changes nothing"
 
+# Text: a model says which features it takes; weights as bytes.
+awk 'BEGIN {
+	split("play hear song music tune|rain sun weather cold forecast|book table eat dinner lunch", kind, "|");
+	print "text,label";
+	for (i = 0; i < 600; i++) {
+		n = split(kind[i % 3 + 1], word, " ");
+		print "please " word[int(i * 7 / 3) % n + 1] " the " word[int(i * 11 / 3) % n + 1] " " i ",k" i % 3;
+	}
+}' >"$work/text.csv"
+for kind in sgnn mean prado pqrnn; do
+	"$WEFT" project --text $kind --data "$work/text.csv" --functions 128 --bits 1 --hidden 16 --epochs 3 --batch 32 \
+		--lr 0.01 --seq-len 24 --int8 --out "$work/$kind.onnx" --quiet --json >"$work/$kind.json" 2>"$work/err" ||
+		fail "$kind: $(cat "$work/err")"
+	expect "$kind: accuracy" "$(key networks[0].test_accuracy "$work/$kind.json")" ">" 0.9
+	"$WEFT" infer "$work/$kind.onnx" --data "$work/text.csv" --json >"$work/infer.json" 2>"$work/err" ||
+		fail "$kind: $(cat "$work/err")"
+	expect "$kind: its file" "$(key test_accuracy "$work/infer.json")" "==" \
+		"$(key networks[0].test_accuracy "$work/$kind.json")"
+done
+
 # refused STATUS PATTERN ARGUMENTS...
 refused() {
 	status=0
@@ -74,6 +94,11 @@ refused 2 'which data' --alone
 refused 2 'three numbers' "$work/lenet.onnx" --data $data --lambda 1,2
 refused 2 'three numbers' "$work/lenet.onnx" --data $data --lambda 1,2,3,4
 refused 2 'expected T:D' --alone --data $data --sweep 8
+refused 2 'expected sgnn' --text gru --data "$work/text.csv"
+refused 2 'learns alone' "$work/lenet.onnx" --text sgnn --data "$work/text.csv"
+refused 1 'expected words' --text sgnn --data "$work/text.csv" --features syllables
+refused 1 'leave out --text' --text sgnn --data $data
+refused 1 'give --text' --alone --data "$work/text.csv" --seq-len 8
 refused 1 'cannot be opened' "$work/none.onnx" --data $data
 refused 1 '65536 bits' --alone --data $data --functions 65536 --bits 2
 refused 1 'weights of the loss are 0' "$work/lenet.onnx" --data $data --lambda 0,0,0

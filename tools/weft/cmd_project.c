@@ -29,6 +29,10 @@ enum {
 	KEY_LR,
 	KEY_SEED,
 	KEY_SEEDS,
+	KEY_TEXT,
+	KEY_LAYERS,
+	KEY_DROPOUT,
+	KEY_INT8,
 	KEY_SWEEP,
 	KEY_CSV,
 	KEY_SVG,
@@ -48,6 +52,9 @@ struct project_arguments {
 	struct project_sweep sweep; /* what --sweep lists, or the one configuration */
 	const char *trainer, *trainer_out, *csv, *svg;
 	uint32_t seeds;
+	struct weft_text_projection text; /* where is_text: what does not follow from projection */
+	bool is_text;
+	bool int8;
 	bool alone, json;
 };
 
@@ -57,6 +64,14 @@ static const struct argp_option options[] = {
 	{"bits", KEY_BITS, "D", 0, "Bits of each (default: 12)", 1},
 	{"hidden", KEY_HIDDEN, "N[,N...]", 0, "Hidden layers between bits and scores (default: none)", 1},
 	{"taps", KEY_TAPS, "N", 0, "Inputs that a bit is the signed sum of (default: 8)", 1},
+	{"text", KEY_TEXT, "KIND", 0,
+	 "A classifier of text, learning alone: sgnn (bits of a bag of n-grams), mean (means of hashes), prado "
+	 "(attention over convolutions) or pqrnn (quasi-recurrent); T times D is the width of the projection, --hidden "
+	 "N that of the layer behind it (64)",
+	 1},
+	{"layers", KEY_LAYERS, "N", 0, "pqrnn: layers; prado: longest n-gram of words (default: 2)", 1},
+	{"dropout", KEY_DROPOUT, "F", 0, "Of text: share of units left out in training (default: 0.3)", 1},
+	{"int8", KEY_INT8, NULL, 0, "Write weights as bytes, with a scale for each output channel", 1},
 	{"alone", KEY_ALONE, NULL, 0, "No trainer: learn from the labels only", 2},
 	{"lambda", KEY_LAMBDA, "A,B,C", 0,
 	 "Weights of the loss: trainer and labels, projection and trainer, projection and labels (default: 1,0.1,1)",
@@ -95,6 +110,35 @@ static void parse_lambda(struct argp_state *state, char *text, struct weft_disti
 	}
 }
 
+static void parse_text(struct argp_state *state, struct project_arguments *a, const char *text)
+{
+	static const char *const name[] = {
+		[WEFT_TEXT_SGNN] = "sgnn",
+		[WEFT_TEXT_MEAN] = "mean",
+		[WEFT_TEXT_PRADO] = "prado",
+		[WEFT_TEXT_PQRNN] = "pqrnn",
+	};
+
+	a->is_text = a->alone = true;
+	for (size_t i = 0; i < sizeof(name) / sizeof(name[0]); i++)
+		if (!strcmp(name[i], text)) {
+			a->text.kind = (enum weft_text_network)i;
+			return;
+		}
+	argp_error(state, "--text %s: expected sgnn, mean, prado or pqrnn", text);
+}
+
+/* What of texts becomes features, where nothing is said. */
+static void text_defaults(struct project_arguments *a)
+{
+	bool bag = a->text.kind == WEFT_TEXT_SGNN || a->text.kind == WEFT_TEXT_MEAN;
+
+	if (!a->learn.dataset.features)
+		a->learn.dataset.features = bag ? "words:1-2,chars:3-4" : "words";
+	if (!a->learn.dataset.sequence)
+		a->learn.dataset.sequence = bag ? 256 : 32;
+}
+
 static error_t parse_end(struct argp_state *state, struct project_arguments *a)
 {
 	if (!a->learn.data)
@@ -103,6 +147,10 @@ static error_t parse_end(struct argp_state *state, struct project_arguments *a)
 		argp_error(state, "which trainer? Give an ONNX file, or --alone");
 	if (a->alone && a->trainer_out)
 		argp_error(state, "--trainer-out: there is no trainer with --alone");
+	if (a->is_text && a->trainer)
+		argp_error(state, "--text: it learns alone, without a trainer");
+	if (a->is_text)
+		text_defaults(a);
 	if (!a->sweep.count && !project_sweep_add(&a->sweep, &a->projection))
 		argp_failure(state, STATUS_FAILED, 0, "out of memory");
 	for (uint32_t i = 0; i < a->sweep.count; i++)
@@ -154,6 +202,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_SEEDS:
 		a->seeds = (uint32_t)argument_whole(state, "--seeds", arg, 1, MOST_SEEDS);
 		return 0;
+	case KEY_TEXT:
+		parse_text(state, a, arg);
+		return 0;
+	case KEY_LAYERS:
+		a->text.layers = (uint32_t)argument_whole(state, "--layers", arg, 1, 4);
+		return 0;
+	case KEY_DROPOUT:
+		a->text.dropout = (float)argument_number(state, "--dropout", arg, 0, 0.99);
+		return 0;
+	case KEY_INT8:
+		a->int8 = true;
+		return 0;
 	case KEY_SWEEP:
 		project_parse_sweep(state, arg, &a->sweep);
 		return 0;
@@ -204,7 +264,8 @@ static const struct argp argp = {
 	"EXAMPLES\n"
 	"  weft project lenet.onnx --data mnist --functions 60 --bits 12 --hidden 256\n"
 	"  weft project --alone --data mnist --sweep paper --seeds 3 --csv table.csv --svg table.svg\n"
-	"  weft infer projection.onnx --data mnist\n",
+	"  weft infer projection.onnx --data mnist\n"
+	"  weft project --text sgnn --data intents.csv --functions 1024 --bits 1 --hidden 128 --int8\n",
 	children,
 	NULL,
 	NULL,
@@ -227,8 +288,9 @@ static int find_shape(struct project_arguments *a, const struct weft_model *trai
 		return r;
 	r = weft_dataset_info(data, &info);
 	weft_dataset_close(data);
-	if (!r && info.sequence)
-		r = weft_fail(EINVAL, "data set %s is of text, which --alone does not take", info.name);
+	if (!r && !info.sequence != !a->is_text)
+		r = weft_fail(EINVAL, "data set %s is %sof text: %s --text", info.name, info.sequence ? "" : "not ",
+			      info.sequence ? "give" : "leave out");
 	*shape = (struct weft_projection_shape){
 		.rank = 3, .dims = {info.channels, info.height, info.width}, .classes = info.classes};
 	return r;
@@ -247,12 +309,29 @@ static void attempt_free(struct attempt *attempt)
 	*attempt = (struct attempt){0};
 }
 
+static int new_student(const struct project_arguments *a, const struct weft_projection_shape *shape,
+		       const struct weft_projection *projection, struct weft_model **student)
+{
+	struct weft_text_projection text = a->text;
+
+	if (!a->is_text)
+		return weft_projection_new(projection, shape, student);
+	text.features = a->learn.dataset.features;
+	text.sequence = a->learn.dataset.sequence;
+	text.classes = shape->classes;
+	text.width = projection->functions * projection->bits;
+	text.units = projection->layers ? projection->hidden[0] : 64;
+	text.seed = projection->seed;
+	return weft_text_projection_new(&text, student);
+}
+
 static int try_seed(struct project_arguments *a, const struct weft_model *trainer,
 		    const struct weft_projection_shape *shape, const struct weft_projection *projection,
 		    struct attempt *attempt)
 {
 	struct weft_model *student;
-	int r = weft_projection_new(projection, shape, &student);
+	uint32_t weights;
+	int r = new_student(a, shape, projection, &student);
 
 	if (r)
 		return r;
@@ -260,6 +339,8 @@ static int try_seed(struct project_arguments *a, const struct weft_model *traine
 	r = learn_train(&a->learn, student, &trainer, trainer ? 1 : 0, &attempt->model,
 			trainer ? &attempt->trainer : NULL);
 	weft_model_free(student);
+	if (!r && a->int8)
+		r = weft_model_compact(attempt->model, &weights);
 	if (!r)
 		r = weft_model_save(attempt->model, a->learn.out);
 	if (!r)
@@ -283,7 +364,8 @@ static int run_row(struct project_arguments *a, const struct weft_model *trainer
 	struct attempt attempt[MOST_SEEDS] = {0}, *median = &attempt[(a->seeds - 1) / 2];
 	int r = 0;
 
-	weft_projection_cost(&row->projection, shape, &row->cost);
+	if (!a->is_text)
+		weft_projection_cost(&row->projection, shape, &row->cost);
 	for (uint32_t i = 0; i < a->seeds && !r; i++) {
 		struct weft_projection projection = row->projection;
 
@@ -295,6 +377,9 @@ static int run_row(struct project_arguments *a, const struct weft_model *trainer
 		row->measure = median->measure;
 		row->trainer = median->trainer_measure;
 		row->usage = a->learn.usage;
+		if (a->is_text)
+			row->cost = (struct weft_projection_cost){.parameters = a->learn.parameters,
+								  .multiply_adds = row->measure.operations / 2};
 		row->least = attempt[0].measure.accuracy;
 		row->most = attempt[a->seeds - 1].measure.accuracy;
 		r = weft_model_save(median->model, a->learn.out);
@@ -351,6 +436,7 @@ static int run(int argc, char **argv)
 			  .out = "projection.onnx",
 			  .distillation = {.teacher_label = 1, .teacher = 0.1f, .label = 1, .temperature = 1}},
 		.projection = {.functions = 60, .bits = 12},
+		.text = {.layers = 2, .dropout = 0.3f},
 		.seeds = 1,
 	};
 	int r, status = STATUS_DONE;

@@ -12,6 +12,10 @@ static const struct argp_option options[] = {
 	 "example 0.485,0.456,0.406/0.229,0.224,0.225 (default: by the data set)",
 	 17},
 	{"seq-len", KEY_SEQ_LEN, "N", 0, "Tokens of a text (default: what the model takes, if it says)", 17},
+	{"features", KEY_FEATURES, "WHAT", 0,
+	 "Tokens are hashes: words:A-B (n-grams of words), chars:A-B (of a word's characters), or both with a comma "
+	 "(default: what the model says)",
+	 17},
 	{"vocab", KEY_VOCAB, "FILE", 0, "Tokens of text, one a line, as of BERT (default: a token is a byte)", 17},
 	{0},
 };
@@ -53,6 +57,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_SEQ_LEN:
 		data->sequence = (uint32_t)argument_whole(state, "--seq-len", arg, 1, 1 << 20);
+		return 0;
+	case KEY_FEATURES:
+		data->features = arg;
 		return 0;
 	case KEY_VOCAB:
 		data->vocabulary = arg;

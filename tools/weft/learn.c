@@ -8,6 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <accel/commands.h>
+
+#include "graph/graph.h"
+
 #include "weft/error.h"
 
 /** Examples of a step of the test, and steps of the measurement of one inference. */
@@ -93,7 +97,12 @@ int learn_train(struct learn *learn, const struct weft_model *student, const str
 		uint32_t teachers, struct weft_model **trained, struct weft_model **trained_teacher)
 {
 	struct weft_model *joint = NULL, *all = NULL;
-	int r;
+	struct weft_model_info info;
+	int r = weft_model_info(student, &info);
+
+	if (r)
+		return r;
+	learn->parameters = info.parameter_elements;
 
 	learn->distillation.teachers = teachers;
 	learn->distillation.hidden = learn->pairs;
@@ -114,6 +123,25 @@ int learn_train(struct learn *learn, const struct weft_model *student, const str
 	return r;
 }
 
+static uint64_t count_operations(const struct learn *learn, const struct weft_graph *graph)
+{
+	uint64_t operations = 0;
+
+	for (uint32_t i = 0; i < graph->operations; i++) {
+		uint64_t address[WEFT_MAX_OPERANDS];
+		union accel_command command;
+		struct accel_cost cost;
+
+		/* Anywhere, but apart. */
+		for (unsigned int o = 0; o < WEFT_MAX_OPERANDS; o++)
+			address[o] = (uint64_t)(o + 1) << 40;
+		weft_operation_command(graph, &graph->operation[i], address, &command.header);
+		if (!accel_device_cost(learn->device, &command.header, &cost))
+			operations += cost.operations;
+	}
+	return operations;
+}
+
 /* One example at a time; what it is does not matter. */
 static int measure_one(struct learn *learn, const struct weft_model *model, const struct weft_dataset_info *info,
 		       struct learn_measure *measure)
@@ -127,6 +155,7 @@ static int measure_one(struct learn *learn, const struct weft_model *model, cons
 
 	if (r)
 		return r;
+	measure->operations = count_operations(learn, graph);
 	r = weft_session_new(learn->device, graph, learn->session, &session, &learn->refusal);
 	if (r)
 		return r;

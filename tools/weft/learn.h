@@ -24,6 +24,7 @@ struct learn {
 	struct progress progress;
 	struct weft_session_refusal refusal; /* where -ENOSPC */
 	struct weft_session_usage usage;     /* of the training */
+	uint64_t parameters;		     /* of the student */
 };
 
 /**
@@ -37,6 +38,7 @@ int learn_train(struct learn *learn, const struct weft_model *student, const str
 struct learn_measure {
 	double accuracy, loss;	/* on the test set */
 	double seconds, joules; /* for a batch of one; energy by the device's model */
+	uint64_t operations;	/* of the compute engine, for a batch of one: two for a multiplication and addition */
 	uint64_t bytes;		/* of the file */
 };
 /** @path: where it is, for its size; NULL: 0. */

@@ -57,6 +57,13 @@ struct weft_dataset_options {
 	 */
 	uint32_t sequence;
 	const char *vocabulary;
+	/*
+	 * Text, instead of a vocabulary: a token is the hash of a feature, from 0 to 2^63 - 1, and -1 where there are no
+	 * more.  "words:A-B" are n-grams of A to B words, in small letters, as the text has them (words: 1 word);
+	 * "chars:A-B" are those of the characters of each word between marks of its beginning and end; with a comma,
+	 * first the former, then the latter.
+	 */
+	const char *features;
 };
 int weft_dataset_open_with(const char *where, enum weft_split split, const struct weft_dataset_options *options,
 			   struct weft_dataset **dataset);
@@ -66,7 +73,7 @@ struct weft_dataset_info {
 	uint64_t examples;
 	uint32_t classes;
 	uint32_t channels, height, width; /* images */
-	uint32_t sequence, tokens;	  /* text: tokens of an example, each below @tokens; else 0 */
+	uint32_t sequence, tokens;	  /* text: tokens of an example, each below @tokens (0: hashes); else 0 */
 	/*
 	 * Per channel, applied when reading bytes: (x / 255 - mean) / deviation.
 	 * IDX: MNIST's 0.1307, 0.3081.  CIFAR: of each set's training images.

@@ -62,6 +62,38 @@ void weft_projection_cost(const struct weft_projection *how, const struct weft_p
 /** The shape of an example and the scores of @model's first input and output. -EINVAL: they are not of that kind. */
 int weft_projection_shape_of(const struct weft_model *model, struct weft_projection_shape *shape);
 
+/** Classifiers of text whose first layer is a projection of hashed features. */
+enum weft_text_network {
+	WEFT_TEXT_SGNN,	 /* bits of a bag of n-grams (Ravi and Kozareva, EMNLP 2018) */
+	WEFT_TEXT_MEAN,	 /* the same with means of hashes in the place of bits */
+	WEFT_TEXT_PRADO, /* ternary numbers of each word, and attention over convolutions (Kaliamoorthi et al., EMNLP
+			    2019) */
+	WEFT_TEXT_PQRNN, /* ternary numbers of each word, and quasi-recurrent layers both ways (Bradbury et al., ICLR
+			    2017) */
+};
+
+struct weft_text_projection {
+	enum weft_text_network kind;
+	const char *features; /* as struct weft_dataset_options has them */
+	uint32_t sequence;    /* of a text */
+	uint32_t classes;
+	uint32_t width;	 /* SGNN: bits or means; else ternary numbers of a word; at most 65536 */
+	uint32_t units;	 /* of the layer behind them, at most 4096 */
+	uint32_t layers; /* PQRNN: quasi-recurrent layers, 1 to 4; PRADO: longest n-gram of words, 1 to 4 */
+	float dropout;	 /* share of the units left out in training, [0, 1) */
+	uint64_t seed;
+};
+
+/** A new classifier; to be freed by the caller. */
+int weft_text_projection_new(const struct weft_text_projection *how, struct weft_model **model);
+
+/**
+ * Float weights of matrices and convolutions become int8, symmetric, with a scale for
+ * each output channel, and a DequantizeLinear: a quarter of the bytes.  *@weights: how
+ * many.  Activations stay float.
+ */
+int weft_model_compact(struct weft_model *model, uint32_t *weights);
+
 /** Values of two models that are to be alike. */
 struct weft_hidden_pair {
 	const char *student, *teacher; /* names; the teacher's is of the first teacher */

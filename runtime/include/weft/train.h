@@ -113,7 +113,7 @@ struct weft_train_result {
 int weft_train(struct accel_device *device, const struct weft_model *model, const struct weft_train_options *options,
 	       struct weft_train_result *result);
 
-/** Fill in what @model says about its data: the size of pictures. */
+/** Fill in what @model says about its data: the size of pictures, tokens of a text and their features (@model's string). */
 int weft_dataset_options_for(const struct weft_model *model, struct weft_dataset_options *options);
 
 struct weft_evaluation {

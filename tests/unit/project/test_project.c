@@ -18,10 +18,11 @@
 #include "run_graph.h"
 #include "weft/error.h"
 #include "weft/project.h"
+#include "weft/session.h"
 
 #define BATCH 6
 #define CLASSES 3
-#define STEP 1e-2f
+#define STEP 2e-3f
 
 static const struct weft_projection_shape shape = {.rank = 3, .dims = {1, 4, 5}, .classes = CLASSES};
 
@@ -420,11 +421,105 @@ static void test_operators(void **unused)
 	}
 }
 
+/* Classifiers of text: gradients, what is absent, and bytes in the place of floats. */
+static void test_text(void **unused)
+{
+	static const enum weft_text_network kinds[] = {WEFT_TEXT_SGNN, WEFT_TEXT_MEAN, WEFT_TEXT_PRADO,
+						       WEFT_TEXT_PQRNN};
+	static const uint32_t tensors[] = {4, 4, 4 + 8, 4 + 16 + 2};
+
+	(void)unused;
+	for (unsigned int k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		const struct weft_text_projection how = {.kind = kinds[k],
+							 .features = "words",
+							 .sequence = 5,
+							 .classes = CLASSES,
+							 .width = 40,
+							 .units = 3,
+							 .layers = 2,
+							 .seed = 12};
+		struct weft_graph_options options = {.batch = BATCH,
+						     .training = true,
+						     .gradients_as_outputs = true,
+						     .loss = WEFT_LOSS_CROSS_ENTROPY};
+		struct weft_model *model;
+		struct weft_graph *graph;
+		struct run_graph *run;
+		int64_t *features;
+		uint32_t weights;
+
+		must(weft_text_projection_new(&how, &model));
+		must(weft_model_graph(model, &options, &graph));
+		run = run_graph_new(graph);
+		features = run_graph_memory(run, graph->input[0]);
+		for (int64_t i = 0; i < BATCH * 5; i++)
+			features[i] = i % 5 > 2 && i % 2 ? -1 : i * 0x123456789abcd % INT64_MAX;
+		fill_labels(run, graph, false);
+		assert_int_equal(check_gradients(run, graph), tensors[k]);
+		run_graph_free(run);
+		weft_graph_free(graph);
+		must(weft_model_compact(model, &weights));
+		assert_int_equal(weights, tensors[k] / 2);
+		options.training = options.gradients_as_outputs = false;
+		must(weft_model_graph(model, &options, &graph));
+		weft_graph_free(graph);
+		weft_model_free(model);
+	}
+}
+
+/* Weights of a convolution along one dimension go into a session and come out as the file has them. */
+static void test_weight_order(void **unused)
+{
+	const struct weft_text_projection how = {.kind = WEFT_TEXT_PRADO,
+						 .features = "words",
+						 .sequence = 4,
+						 .classes = CLASSES,
+						 .width = 8,
+						 .units = 3,
+						 .layers = 2};
+	const struct weft_session_options options = {.device_bytes = UINT64_MAX, .host_bytes = UINT64_MAX};
+	const struct weft_graph_options graph_options = {.batch = 1};
+	struct weft_session_refusal refusal;
+	struct weft_session *session;
+	struct accel_device *device;
+	struct weft_model *model;
+	struct weft_graph *graph;
+	unsigned int compared = 0;
+
+	(void)unused;
+	assert_int_equal(accel_device_open("embedded:mem=4M", &device), 0);
+	must(weft_text_projection_new(&how, &model));
+	must(weft_model_graph(model, &graph_options, &graph));
+	must(weft_session_new(device, graph, &options, &session, &refusal));
+	for (size_t i = 0; i < model->proto->graph->n_initializer; i++) {
+		const Onnx__TensorProto *tensor = model->proto->graph->initializer[i];
+		float value[18], other[18];
+
+		if (tensor->n_dims != 3 || tensor->raw_data.len != sizeof(value))
+			continue;
+		memcpy(value, tensor->raw_data.data, sizeof(value));
+		must(weft_session_read(session, tensor->name, other, sizeof(other)));
+		assert_memory_equal(value, other, sizeof(value));
+		for (unsigned int e = 0; e < 18; e++)
+			value[e] = (float)e;
+		must(weft_session_write(session, tensor->name, value, sizeof(value)));
+		must(weft_session_read(session, tensor->name, other, sizeof(other)));
+		assert_memory_equal(value, other, sizeof(value));
+		compared++;
+	}
+	assert_int_equal(compared, 2);
+	weft_session_free(session);
+	weft_model_free(model);
+	accel_device_unref(device);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_forward), cmocka_unit_test(test_gradients), cmocka_unit_test(test_distillation),
-		cmocka_unit_test(test_join),	cmocka_unit_test(test_refusals),  cmocka_unit_test(test_operators),
+		cmocka_unit_test(test_forward),	     cmocka_unit_test(test_gradients),
+		cmocka_unit_test(test_distillation), cmocka_unit_test(test_join),
+		cmocka_unit_test(test_refusals),     cmocka_unit_test(test_operators),
+		cmocka_unit_test(test_text),	     cmocka_unit_test(test_weight_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
