@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "exec/calibration.h"
 #include "plan/bound.h"
@@ -21,6 +23,8 @@ struct planning {
 	const char *storage_dir;
 	struct weft_calibration calibration; /* of the device and the session's graph */
 	bool calibrated;
+	struct weft_graph *made; /* of the session's graph, that *plan is for; NULL: that one itself */
+	double seconds, joules;	 /* of every operation of the session's graph once */
 };
 
 /* Most parts that large activations are split into. */
@@ -34,6 +38,10 @@ struct planning {
 #define MOST_REFINED 10000
 /* Graphs of so many are planned with their least budget at once. */
 #define FEW_OPERATIONS 600
+/* Better plans are looked for among graphs of so many operations together... */
+#define MOST_IMPROVED 12000
+/* ...unless seconds and joules are together so little above everything once. */
+#define GOOD_ENOUGH (2 * 1.02)
 /* The least budget of a refusal is looked for among graphs of so many. */
 #define MOST_MEASURED 2500
 
@@ -66,24 +74,29 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return !a || (b && b < a) ? b : a;
 }
 
-/* @graph, made of the session's, is the one that the plan is for. */
-static int take_graph(struct planning *p, struct weft_graph *graph)
+/* The graph that was made for the plan takes the place of the session's. */
+static int take_graph(struct planning *p)
 {
-	weft_graph_take_data(graph, *p->graph);
+	if (!p->made)
+		return 0;
+	weft_graph_take_data(p->made, *p->graph);
 	weft_graph_free(*p->graph);
-	*p->graph = graph;
-	return weft_graph_check(graph);
+	*p->graph = p->made;
+	p->made = NULL;
+	return weft_graph_check(*p->graph);
 }
 
-/* Plan @graph, which is taken on success and freed otherwise. */
+/* Plan @graph, which is kept on success and freed otherwise. */
 static int try_graph(struct planning *p, struct weft_graph *graph, struct weft_plan_request *request,
 		     struct weft_plan_refusal *least)
 {
 	struct weft_plan_refusal refusal = {0, 0};
 	int result = plan_graph(p, graph, request, &refusal);
 
-	if (!result)
-		return take_graph(p, graph);
+	if (!result) {
+		p->made = graph;
+		return 0;
+	}
 	weft_graph_free(graph);
 	if (result == -ENOSPC) {
 		least->least_device_bytes = smaller(least->least_device_bytes, refusal.least_device_bytes);
@@ -194,8 +207,10 @@ static int plan_unmeasured(struct planning *p, struct weft_plan_request request)
 		result = -ENOSPC;
 		if (graph->operations > FEW_OPERATIONS && working_set <= budget)
 			result = plan_graph(p, graph, &request, &refusal);
-		if (!result)
-			return take_graph(p, graph);
+		if (!result) {
+			p->made = graph;
+			return 0;
+		}
 		weft_graph_free(graph);
 		if (result != -ENOSPC)
 			return result;
@@ -239,19 +254,20 @@ static int tile_levels(const struct planning *p, struct tilings *tilings)
 static int probe_graph(struct planning *p, const struct weft_graph *graph, struct weft_plan_request request,
 		       uint64_t working_set, uint64_t *least)
 {
-	uint64_t low = request.budget.bytes[WEFT_TIER_DEVICE];
+	/* The same budgets are tried whatever was asked for, so that the answer does not depend on it. */
+	const uint64_t asked = request.budget.bytes[WEFT_TIER_DEVICE];
+	uint64_t low = working_set;
 	struct weft_plan_refusal refusal;
 
 	request.quick = true;
 	request.probe = !request.budget.time_ratio;
-	if (low < working_set)
-		low = working_set;
 	while (*least > low && *least - low > WEFT_PLAN_IO_ALIGN + *least / 128) {
 		uint64_t middle = (low + (*least - low) / 2) / WEFT_PLAN_IO_ALIGN * WEFT_PLAN_IO_ALIGN;
-		int result;
+		int result = -ENOSPC;
 
 		request.budget.bytes[WEFT_TIER_DEVICE] = middle;
-		result = plan_graph(p, graph, &request, &refusal);
+		if (middle > asked)
+			result = plan_graph(p, graph, &request, &refusal);
 		weft_plan_free(*p->plan);
 		*p->plan = NULL;
 		if (!result)
@@ -313,6 +329,101 @@ static int plan_smaller(struct planning *p, struct weft_plan_request *request, s
 				 "budget");
 }
 
+/* Better plans. */
+
+static void sum_costs(struct planning *p)
+{
+	for (weft_id o = 0; p->costs->operation_seconds && o < (*p->graph)->operations; o++) {
+		p->seconds += p->costs->operation_seconds[o];
+		p->joules += p->costs->operation_joules[o];
+	}
+}
+
+static double now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* What the planner minimizes, over graphs: 2 when everything runs once and nothing waits. */
+static double objective(const struct planning *p, const struct weft_plan *plan)
+{
+	return plan->seconds / (p->seconds + 1e-12) + plan->joules / (p->joules + 1e-12);
+}
+
+/* Plan @graph as well: the better plan is kept.  Takes @graph. */
+static int try_better(struct planning *p, struct weft_graph *graph, const struct weft_plan_request *request)
+{
+	struct weft_plan_request quick = *request;
+	struct weft_plan_refusal refusal;
+	struct weft_plan *plan = NULL;
+	struct weft_costs costs = {0};
+	struct planning other = *p;
+	int result;
+
+	other.plan = &plan;
+	other.costs = &costs;
+	quick.quick = true;
+	result = plan_graph(&other, graph, &quick, &refusal);
+	if (!result && objective(p, plan) < objective(p, *p->plan)) {
+		struct weft_graph *worse_graph = p->made;
+		struct weft_plan *worse_plan = *p->plan;
+		struct weft_costs worse_costs = *p->costs;
+
+		p->made = graph;
+		*p->plan = plan;
+		*p->costs = costs;
+		graph = worse_graph;
+		plan = worse_plan;
+		costs = worse_costs;
+	}
+	weft_plan_free(plan);
+	weft_costs_clear(&costs);
+	weft_graph_free(graph);
+	return result == -ENOSPC ? 0 : result;
+}
+
+/*
+ * A graph whose operations just fit leaves no room for anything else, and a plan for
+ * smaller pieces may be better than one for it, or than one in more memory.
+ */
+static int improve(struct planning *p, struct weft_plan_request request)
+{
+	uint64_t bytes = largest_activation(*p->graph) / 8 + 1;
+	struct levels levels = {FIRST_TILE, 0};
+	double deadline = request.seconds > 0 ? now_seconds() + request.seconds : INFINITY;
+	uint32_t left = MOST_IMPROVED;
+	int result = 0;
+
+	for (uint32_t parts = 2; !result && parts <= MOST_PARTS && now_seconds() < deadline; parts *= 2) {
+		struct weft_graph *graph;
+
+		if (objective(p, *p->plan) < GOOD_ENOUGH)
+			return 0;
+		result = weft_graph_split(*p->graph, parts, bytes, &graph);
+		if (result == -ERANGE)
+			break;
+		if (!result)
+			result = try_better(p, graph, &request);
+	}
+	if (result == -ERANGE)
+		result = 0;
+	request.tiled = true;
+	while (!result && now_seconds() < deadline && objective(p, *p->plan) >= GOOD_ENOUGH) {
+		struct weft_graph *graph;
+		uint64_t working_set;
+
+		result = next_level(p, &levels, left, &graph, &working_set);
+		if (result || !graph)
+			break;
+		left -= graph->operations;
+		result = try_better(p, graph, &request);
+	}
+	return result;
+}
+
 /* Costs that were measured, if there are any: without them, the device's model does. */
 static void use_measured(struct planning *p, const struct accel_device_info *info)
 {
@@ -343,6 +454,7 @@ int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 	};
 	struct planning p = {
 		.device = device, .graph = graph, .plan = plan, .costs = costs, .storage_dir = options->storage_dir};
+	double start = now_seconds();
 	int result;
 
 	*plan = NULL;
@@ -359,8 +471,14 @@ int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 	if (!options->model_costs)
 		use_measured(&p, &info);
 	result = plan_graph(&p, *graph, &request, &least);
+	sum_costs(&p);
 	if (result == -ENOSPC && options->policy != WEFT_POLICY_KEEP)
 		result = plan_smaller(&p, &request, &least);
+	request.tiled = false;
+	if (!result && options->policy != WEFT_POLICY_KEEP && options->policy != WEFT_POLICY_RECOMPUTE)
+		result = improve(&p, request);
+	if (!result)
+		result = take_graph(&p);
 	/* Only where the budget is refused: storage that is full is another -ENOSPC. */
 	if (refusal && result == -ENOSPC)
 		*refusal = (struct weft_session_refusal){least.least_device_bytes, least.least_host_bytes};
@@ -371,7 +489,10 @@ int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 	if (result) {
 		weft_plan_free(*plan);
 		*plan = NULL;
+	} else {
+		(*plan)->solver_seconds = now_seconds() - start;
 	}
+	weft_graph_free(p.made);
 	weft_calibration_clear(&p.calibration);
 	return result;
 }

@@ -11,6 +11,7 @@
  * tactic meets gets its plan.  So every budget from the least one up works.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -53,7 +54,16 @@ struct planning {
 	uint8_t *home;
 	double seconds, joules; /* of the unconstrained plan */
 	uint64_t unconstrained_host;
+	double deadline; /* of the request: with a plan at hand, no more tactics are tried then */
 };
+
+static double now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 static uint64_t whole(uint64_t bytes)
 {
@@ -417,7 +427,7 @@ static int realize_best(struct planning *p, const struct candidate *candidate, u
 			struct weft_plan **best, unsigned int *made)
 {
 	*made = 0;
-	for (unsigned int i = 0; i < count; i++) {
+	for (unsigned int i = 0; i < count && !(*best && now_seconds() > p->deadline); i++) {
 		struct weft_plan *plan = NULL;
 		int result = realize(p, &candidate[i], &plan);
 
@@ -481,7 +491,7 @@ static int solve(struct planning *p, struct weft_plan **out)
 	struct weft_plan *best = NULL;
 	int result;
 
-	for (unsigned int i = 0; i < count; i++) {
+	for (unsigned int i = 0; i < count && !(found && now_seconds() > p->deadline); i++) {
 		struct candidate *c = &candidate[found];
 		struct weft_draft *draft = NULL;
 		struct weft_plan *plan = NULL;
@@ -693,12 +703,12 @@ static int plan_greedily(const struct weft_plan_request *request, struct weft_pl
 {
 	struct planning p = {.request = request};
 	struct weft_plan *plan = NULL;
-	struct timespec start, end;
+	double start = now_seconds();
 	int result;
 
 	*out = NULL;
 	memset(refusal, 0, sizeof(*refusal));
-	clock_gettime(CLOCK_MONOTONIC, &start);
+	p.deadline = request->seconds > 0 ? start + request->seconds : INFINITY;
 	result = prepare(&p);
 	if (request->probe) {
 		if (!result)
@@ -724,8 +734,7 @@ static int plan_greedily(const struct weft_plan_request *request, struct weft_pl
 	free(p.home);
 	if (result || !plan)
 		return result;
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	plan->solver_seconds = (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
+	plan->solver_seconds = now_seconds() - start;
 	*out = plan;
 	return 0;
 }

@@ -58,6 +58,22 @@ done
 jq -e '.feasible and (.schedule | length > 10)' "$work/plan.json" >/dev/null || fail "plan --json has no schedule"
 head -c 5 "$work/plan.svg" | grep -q '<?xml' || fail "no timeline of the plan"
 
+# How much memory one needs: more of it never costs more, and bounds hold.
+"$WEFT" plan "$model" --train --batch 16 --sweep "$work/front.svg" --json >"$work/front.json"
+jq -e '(.points | length > 5) and .least_device_bytes == .points[0].device_budget_bytes and
+	.bytes_within_20_percent <= .bytes_within_5_percent and
+	([.points, .points[1:]] | transpose | map(select(.[1])) | all(.[0].energy_joules >= .[1].energy_joules or .[0].seconds >= .[1].seconds)) and
+	all(.points[]; .bound_joules <= .energy_joules * 1.000001 and .peak_bytes <= .device_budget_bytes)' "$work/front.json" >/dev/null ||
+	fail "plan --sweep: $(cat "$work/front.json")"
+grep -q '<polyline class="energy"' "$work/front.svg" || fail "no picture of the sweep"
+[ "$(wc -l <"$work/front.csv")" -gt 5 ] || fail "no table of the sweep"
+usage 2 plan "$model" --sweep "$work/front.png"
+usage 3 plan "$model" --train --batch 16 --device-mem 1K --sweep "$work/front.svg"
+least=$(key least_device_bytes "$work/front.json")
+"$WEFT" plan "$model" --train --batch 16 --device-mem "$least" --time-budget 4 --plan-seconds 5 --json |
+	jq -e '.bound_joules > 0 and .gap >= 0 and .gap < 1 and .peak_bytes > 0 and .recomputed_ops >= 0 and .paged_bytes > 0' >/dev/null ||
+	fail "the least budget of the sweep has no plan"
+
 # Measured once, used from then on, measured again when damaged.
 XDG_CACHE_HOME=$work/cache
 export XDG_CACHE_HOME

@@ -28,7 +28,7 @@ static const struct argp_option options[] = {
 	{"instance", KEY_INSTANCE, "FILE.json", 0, "Plan POET's problem in FILE instead of a model", 2},
 	{"ram", KEY_RAM, "BYTES", 0, "Memory for --instance", 2},
 	{"time-ratio", KEY_TIME_RATIO, "R", 0, "Most time for --instance, over that of computing everything once", 2},
-	{"sweep", KEY_SWEEP, "FILE.svg", 0, "Draw energy and time of --instance against memory; points to FILE.csv", 2},
+	{"sweep", KEY_SWEEP, "FILE.svg", 0, "Draw energy and time against memory; points to FILE.csv", 3},
 	{"json", KEY_JSON, NULL, 0, "Print one JSON object on standard output", 3},
 	{0},
 };
@@ -39,8 +39,8 @@ static void check_arguments(struct argp_state *state, const struct plan_argument
 		argp_error(state, "give either an ONNX file or --instance FILE.json");
 	if (arguments->instance && !arguments->ram_bytes && !arguments->sweep)
 		argp_error(state, "--instance needs --ram BYTES or --sweep FILE.svg");
-	if (arguments->sweep && !arguments->instance)
-		argp_error(state, "--sweep draws --instance");
+	if (arguments->sweep && arguments->model && arguments->timeline)
+		argp_error(state, "--timeline draws one plan, and --sweep makes many");
 	if (arguments->instance && arguments->timeline && !arguments->ram_bytes)
 		argp_error(state, "--timeline draws the plan of --instance for --ram BYTES");
 }
@@ -110,6 +110,7 @@ static const struct argp argp = {
 	"EXAMPLES\n"
 	"  weft plan lenet.onnx --train --batch 64\n"
 	"  weft plan lenet.onnx --train --batch 64 --device-mem 2M --timeline plan.svg\n"
+	"  weft plan lenet.onnx --train --batch 64 --sweep front.svg\n"
 	"  weft plan --instance vgg16.json --ram 256K --time-ratio 1.5 --plan-seconds 10 --json\n"
 	"  weft plan --instance vgg16.json --ram 256K --time-ratio 1.5 --timeline schedule.svg\n"
 	"  weft plan --instance vgg16.json --sweep front.svg\n",
@@ -126,7 +127,9 @@ static int run(int argc, char **argv)
 	budget_defaults(&arguments.budget);
 	tuning_defaults(&arguments.tuning);
 	command_parse(&argp, argc, argv, &arguments);
-	status = arguments.instance ? plan_instance(&arguments) : plan_model(&arguments);
+	status = arguments.instance ? plan_instance(&arguments)
+		 : arguments.sweep  ? plan_sweep(&arguments)
+				    : plan_model(&arguments);
 	budget_free(&arguments.budget);
 	tuning_free(&arguments.tuning);
 	model_options_free(&arguments.shape);

@@ -12,7 +12,7 @@ struct plan_arguments {
 	struct tuning_options tuning;
 	struct model_options shape;
 	const char *model, *instance, *timeline;
-	const char *sweep; /* SVG of --instance over all budgets; NULL: none */
+	const char *sweep; /* SVG over all budgets; NULL: none */
 	bool train, json;
 	uint32_t batch;
 	enum weft_optimizer optimizer;
@@ -22,6 +22,7 @@ struct plan_arguments {
 
 /** Each returns an exit status. */
 int plan_model(const struct plan_arguments *arguments);
+int plan_sweep(const struct plan_arguments *arguments); /* of a model */
 int plan_instance(const struct plan_arguments *arguments);
 
 #endif /* WEFT_PLAN_COMMAND_H */
