@@ -331,6 +331,12 @@ void poet_lp_solve(struct poet_lp *lp, const struct poet_program *p, double seco
 		lp->x[lp->original[column]] = x[column];
 }
 
+double poet_lp_multiplier(const struct poet_lp *lp, int row)
+{
+	/* Clp's sign for <= rows of a minimisation */
+	return lp->row[row] < 0 ? 0 : fmax(-Clp_dualRowSolution(lp->clp)[lp->row[row]], 0);
+}
+
 void poet_lp_close(struct poet_lp *lp)
 {
 	if (lp->clp)

@@ -31,6 +31,8 @@ void poet_lp_restrict(struct poet_lp *lp, const struct poet_program *program);
  * multipliers; that there is no solution likewise.
  */
 void poet_lp_solve(struct poet_lp *lp, const struct poet_program *program, double seconds);
+/** What one more on the right of a row would save, at the solution; at least 0. */
+double poet_lp_multiplier(const struct poet_lp *lp, int row);
 void poet_lp_close(struct poet_lp *lp);
 
 /**

@@ -9,8 +9,10 @@
 
 /* Less than this is not worth a row. */
 #define LEAST_VIOLATION 0.01
+/* Nor is, in one round, less than this part of the most. */
+#define LEAST_OF_MOST 0.15
 /* Cosine of the angle between inequalities of one round. */
-#define MOST_PARALLEL 0.9
+#define MOST_PARALLEL 0.7
 
 enum demand { READ, CARRIED, READER };
 
@@ -263,6 +265,8 @@ static void write_cuts(struct separation *p, struct poet_relaxation *r, int limi
 	int first = program->rows;
 
 	for (size_t c = 0; c < p->cuts && program->rows - first < limit && !program->failed; c++) {
+		if (p->cut[c].violation < LEAST_OF_MOST * p->cut[0].violation)
+			break;
 		write_cut(p, r, &p->cut[c]);
 		if (!program->failed && is_parallel(p, program, first)) {
 			program->rows--;

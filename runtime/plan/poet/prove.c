@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
  * Bounds in rising order of effort: the linear relaxation; the inequalities of
- * cuts.h and levels.h, round by round; then, with all variables gone that a schedule better
- * than the known one cannot use, branch and cut for solutions of the relaxation
- * below a cutoff.  That there is none below nine tenths of the known overhead
- * is quickly shown, and worth having before the last tenth is tried.
+ * cuts.h and levels.h, round by round; then, with all variables gone that a
+ * schedule better than the known one cannot use, branch and cut for solutions
+ * of the relaxation below a cutoff.  That there is none below nine tenths of
+ * the known overhead is quickly shown, and worth having before the last tenth
+ * is tried.
  */
 #include "plan/poet/prove.h"
 
 #include "plan/poet/bound.h"
 #include "plan/poet/cuts.h"
 #include "plan/poet/levels.h"
+#include "plan/poet/refine.h"
 #include "plan/poet/round.h"
 
 #include <errno.h>
@@ -21,6 +23,11 @@
 /* More columns than this are too slow for the LP: fewer active stages then. */
 #define MOST_COLUMNS 100000
 #define COLUMNS_OF_LP_PER_SECOND 6000
+/* The first program's part of that, and of how many tight stages one is active in it. */
+#define FIRST_COLUMNS 0.5
+#define FIRST_STRIDE 8
+/* More active stages are worth it if they raise the bound by this part of the best. */
+#define LEAST_RISE 0.003
 /* What branch and cut can take on, in free columns per second that is left for it. */
 #define COLUMNS_PER_SECOND 8000
 /* Rounds of cuts end when the bound rose by less than this part of what is missing in so many rounds. */
@@ -29,7 +36,7 @@
 /* Time for searching on from what the LP shows, each time, in parts of all time for the proof. */
 #define SEARCH_SHARE 0.08
 /* Cuts of one round. */
-#define MOST_CUTS 250
+#define MOST_CUTS 500
 
 /* What computing node t alone needs in RAM. */
 static uint64_t operand_bytes(const struct weft_poet_instance *instance, uint32_t t)
@@ -77,36 +84,17 @@ static uint32_t mark_active(const struct weft_poet_instance *instance, uint64_t 
 	return marked;
 }
 
-/* About how many variables the relaxation has. */
-static double count_columns(const struct weft_poet_instance *instance, const struct poet_reach *reach,
-			    const bool *active, uint32_t *segment)
-{
-	double columns = 0;
-
-	segment[0] = 0;
-	for (uint32_t t = 1; t < instance->nodes; t++)
-		segment[t] = segment[t - 1] + (active[t] || active[t - 1]);
-	for (uint32_t i = 0; i < instance->nodes; i++) {
-		columns += segment[reach->use[i]] - segment[i];
-		columns += segment[reach->run[i]] - segment[i];
-		if (reach->load[i] > i)
-			columns += segment[reach->use[i]] + segment[reach->load[i]] - 2.0 * segment[i];
-	}
-	return columns;
-}
-
-/* Active stages few enough for the LP; how many there are, or -ENOMEM. */
+/* The first active stages; how many there are, or -ENOMEM. */
 static int choose_active(const struct weft_poet_instance *instance, uint64_t ram_bytes, const struct poet_reach *reach,
-			 double seconds, bool *active)
+			 uint32_t stride, double most_columns, bool *active)
 {
 	uint32_t *segment = malloc(instance->nodes * sizeof(*segment)), marked = 0;
-	double most = fmin(MOST_COLUMNS, COLUMNS_OF_LP_PER_SECOND * seconds);
 
 	if (!segment)
 		return -ENOMEM;
-	for (uint32_t stride = 1;; stride++) {
+	for (;; stride++) {
 		marked = mark_active(instance, ram_bytes, stride, active);
-		if (marked < 3 || count_columns(instance, reach, active, segment) <= most)
+		if (marked < 3 || poet_count_columns(instance, reach, active, segment) <= most_columns)
 			break;
 	}
 	free(segment);
@@ -114,6 +102,11 @@ static int choose_active(const struct weft_poet_instance *instance, uint64_t ram
 }
 
 struct effort {
+	const struct weft_poet_instance *instance;
+	const struct weft_poet_options *options;
+	const struct poet_reach *reach;
+	bool *active;	     /* stages */
+	double most_columns; /* of an LP */
 	struct poet_relaxation relaxation;
 	struct poet_penalty penalty;
 	double unit, base;     /* J */
@@ -182,7 +175,7 @@ static int tighten(struct effort *e, double part, struct poet_lp *lp)
 {
 	struct poet_program *program = &e->relaxation.program;
 	double last[PATIENCE] = {0};
-	int status = poet_lp_open(lp, program);
+	int status = lp->clp ? 0 : poet_lp_open(lp, program);
 
 	for (int round = 0; !status && time_left(e) > 0; round++) {
 		double cutoff = e->best * (1 - part), value;
@@ -244,26 +237,26 @@ static int branch(struct effort *e, double cutoff)
  * Show that nothing is below the best but for a part of it, by the LP and its
  * cuts and, once they bring no more, by branching.
  */
-static int close_in(struct effort *e, double part)
+static int close_in(struct effort *e, double part, struct poet_lp *lp)
 {
-	struct poet_lp lp = {0};
 	int status;
 
 	if (e->best < INFINITY)
 		poet_penalty_fix(&e->penalty, &e->relaxation.program, e->best * (1 - part));
-	status = tighten(e, part, &lp);
-	if (!status && lp.solved && !lp.infeasible && e->value < e->best * (1 - part))
-		status = improve(e, &lp);
-	if (!status && lp.solved && !lp.infeasible) {
+	status = tighten(e, part, lp);
+	if (!status && lp->solved && !lp->infeasible && e->value < e->best * (1 - part))
+		status = improve(e, lp);
+	if (!status && lp->solved && !lp->infeasible) {
 		if (e->best < INFINITY)
 			poet_penalty_fix(&e->penalty, &e->relaxation.program, e->best * (1 - part));
 		status = branch(e, e->best * (1 - part));
 	}
-	poet_lp_close(&lp);
+	/* The next LP is a smaller one, without the columns that are fixed by now. */
+	poet_lp_close(lp);
 	return status;
 }
 
-static int climb(struct effort *e, double gap)
+static int climb(struct effort *e, double gap, struct poet_lp *lp)
 {
 	const double parts[] = {0.08, 0.02, gap < 0.02 ? gap : 0.02};
 	int status = poet_penalty_init(&e->penalty, &e->relaxation.program);
@@ -271,7 +264,7 @@ static int climb(struct effort *e, double gap)
 	for (size_t p = 0; !status && p < sizeof(parts) / sizeof(parts[0]); p++) {
 		if (e->best < INFINITY && e->value >= e->best * (1 - fmax(parts[p], gap)))
 			continue;
-		status = close_in(e, parts[p]);
+		status = close_in(e, parts[p], lp);
 		if (e->infeasible || e->best == INFINITY || e->value < e->best * (1 - parts[p]) || time_left(e) <= 0.05)
 			break;
 	}
@@ -279,11 +272,67 @@ static int climb(struct effort *e, double gap)
 	return status;
 }
 
+/* The relaxation with the stages in @active, and its LP solved. */
+static int build(struct effort *e, struct poet_lp *lp)
+{
+	int status;
+
+	poet_lp_close(lp);
+	poet_relaxation_clear(&e->relaxation);
+	status = poet_relaxation_init(&e->relaxation, e->instance, e->options, e->active, e->reach, e->unit);
+	if (!status)
+		status = poet_lp_open(lp, &e->relaxation.program);
+	if (!status) {
+		poet_lp_solve(lp, &e->relaxation.program, time_left(e));
+		learn(e, lp, e->best);
+	}
+	return status;
+}
+
+/*
+ * From few active stages to those that matter: every eighth that is tight at
+ * first, then more as refine.h says, until that raises the bound no further.
+ * What did not raise it is taken back.
+ */
+static int settle(struct effort *e, struct poet_lp *lp)
+{
+	uint32_t nodes = e->instance->nodes;
+	bool *before = malloc(nodes * sizeof(*before));
+	bool known = e->best < INFINITY;
+	int status = -ENOMEM;
+
+	/* Where no schedule is known there may be none: every stage can be why. */
+	if (before)
+		status = choose_active(e->instance, e->options->ram_bytes, e->reach, known ? FIRST_STRIDE : 1,
+				       known ? e->most_columns * FIRST_COLUMNS : e->most_columns, e->active);
+	if (status > 0)
+		status = build(e, lp);
+	while (!status && known && lp->solved && !lp->infeasible && e->value < e->best &&
+	       time_left(e) > e->seconds / 2) {
+		double value = lp->value;
+
+		memcpy(before, e->active, nodes * sizeof(*before));
+		status = poet_refine(&e->relaxation, lp, e->reach, e->most_columns, e->active);
+		if (status <= 0)
+			break;
+		status = build(e, lp);
+		if (!status && lp->solved && lp->value < value + LEAST_RISE * e->best) {
+			memcpy(e->active, before, nodes * sizeof(*before));
+			status = build(e, lp);
+			break;
+		}
+	}
+	free(before);
+	return status;
+}
+
 int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet_options *options,
 	       struct poet_search *search, double gap, double until, struct poet_proof *proof)
 {
 	double overhead = poet_search_best(search) - instance->base_joules;
-	struct effort e = {.best = INFINITY,
+	struct effort e = {.instance = instance,
+			   .options = options,
+			   .best = INFINITY,
 			   .value = 0,
 			   .until = until,
 			   .seconds = until - poet_clock(),
@@ -292,8 +341,8 @@ int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet
 			   .base = instance->base_joules,
 			   .search = search};
 	struct poet_reach reach = {0};
+	struct poet_lp lp = {0};
 	double slack = INFINITY;
-	bool *active;
 	int status;
 
 	if (overhead <= 0)
@@ -307,17 +356,18 @@ int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet
 	/* Rounding of sums must not rule anything out. */
 	if (options->time_ratio > 0)
 		slack = (options->time_ratio - 1 + 1e-8 * options->time_ratio) * instance->base_seconds;
-	active = calloc(instance->nodes, sizeof(*active));
-	status = active ? poet_reach_init(&reach, instance, overhead * (1 + 1e-9), slack) : -ENOMEM;
+	e.reach = &reach;
+	e.most_columns = fmin(MOST_COLUMNS, COLUMNS_OF_LP_PER_SECOND * e.seconds);
+	e.active = calloc(instance->nodes, sizeof(*e.active));
+	status = e.active ? poet_reach_init(&reach, instance, overhead * (1 + 1e-9), slack) : -ENOMEM;
 	if (!status)
-		status = choose_active(instance, options->ram_bytes, &reach, until - poet_clock(), active);
-	if (status > 0)
-		status = poet_relaxation_init(&e.relaxation, instance, options, active, &reach, e.unit) ? -ENOMEM : 1;
-	if (status > 0)
-		status = climb(&e, gap);
+		status = settle(&e, &lp);
+	if (!status && lp.clp)
+		status = climb(&e, gap, &lp);
+	poet_lp_close(&lp);
 	poet_relaxation_clear(&e.relaxation);
 	poet_reach_clear(&reach);
-	free(active);
+	free(e.active);
 	if (e.infeasible)
 		proof->infeasible = true;
 	else if (instance->base_joules + e.value * e.unit > proof->bound_joules)

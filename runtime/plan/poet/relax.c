@@ -150,10 +150,11 @@ static int make_segments(struct poet_relaxation *r, const bool *active, const st
 	r->last_load = calloc(nodes, sizeof(*r->last_load));
 	r->base = calloc(nodes + 1, sizeof(*r->base));
 	r->save = calloc(nodes, sizeof(*r->save));
+	r->ram_row = calloc(nodes, sizeof(*r->ram_row));
 	r->sizes = calloc(nodes, sizeof(*r->sizes));
 	r->level_column = calloc(nodes, sizeof(*r->level_column));
 	if (!r->segment || !r->segment_of || !r->last || !r->last_run || !r->last_load || !r->base || !r->save ||
-	    !r->level_column || !r->sizes)
+	    !r->level_column || !r->sizes || !r->ram_row)
 		return -ENOMEM;
 	for (uint32_t t = 0; t < nodes; t++) {
 		struct poet_segment *before = r->segments ? &r->segment[r->segments - 1] : NULL;
@@ -439,8 +440,10 @@ int poet_relaxation_init(struct poet_relaxation *r, const struct weft_poet_insta
 		add_save_row(r, i);
 	}
 	for (uint32_t t = 0; t < instance->nodes && !r->program.failed; t++)
-		if (active[t])
+		if (active[t]) {
 			add_ram_row(r, t, t);
+			r->ram_row[r->segment_of[t]] = r->program.rows - 1;
+		}
 	add_time_row(r, options->time_ratio);
 	if (r->program.failed) {
 		poet_relaxation_clear(r);
@@ -484,6 +487,7 @@ void poet_relaxation_clear(struct poet_relaxation *r)
 	free(r->base);
 	free(r->variable);
 	free(r->save);
+	free(r->ram_row);
 	free(r->sizes);
 	free(r->level_column);
 	*r = (struct poet_relaxation){0};

@@ -58,6 +58,7 @@ struct poet_relaxation {
 	size_t *base;	      /* per node, into variable */
 	int *variable;	      /* column of (kind, segment, node); -1: none */
 	int *save;	      /* column of SAVE per node */
+	int *ram_row;	      /* per active segment, its RAM row after the last position */
 	struct poet_program program;
 	double joules_unit; /* what cost 1 of the program is in J */
 	double per_byte;    /* RAM rows are in parts of the budget */
