@@ -140,6 +140,12 @@ static int add_domains(Onnx__ModelProto *joint, Onnx__ModelProto *teacher)
 	return r;
 }
 
+/* Opsets among which no operator changed what it computes. */
+static bool is_alike(int64_t opset)
+{
+	return opset >= 13 && opset <= 17;
+}
+
 /* Add teacher @index; *output receives the name of its scores. */
 static int add_teacher(struct weft_model *joint, const struct weft_model *student, const struct weft_model *teacher,
 		       uint32_t index, char **output)
@@ -148,8 +154,9 @@ static int add_teacher(struct weft_model *joint, const struct weft_model *studen
 	struct weft_model *copy;
 	int r;
 
-	if (teacher->opset != student->opset)
-		return weft_fail(EINVAL, "%s is of opset %lld, %s of opset %lld: models of one opset are needed",
+	if (teacher->opset != student->opset && !(is_alike(teacher->opset) && is_alike(student->opset)))
+		return weft_fail(EINVAL,
+				 "%s is of opset %lld, %s of opset %lld: they must be of the same, or both from 13 to 17",
 				 student->name, (long long)student->opset, teacher->name, (long long)teacher->opset);
 	if (!teacher->proto->graph->n_output)
 		return weft_fail(EINVAL, "%s has no output", teacher->name);

@@ -14,8 +14,8 @@ struct command {
 	const char *name, *summary;
 	int (*run)(int argc, char **argv); /* argv[0] is "weft name"; returns an exit status */
 };
-extern const struct command command_calibrate, command_compile, command_doctor, command_infer, command_info, command_plan,
-	command_project, command_quantize, command_train;
+extern const struct command command_calibrate, command_compile, command_distill, command_doctor, command_infer,
+	command_info, command_plan, command_project, command_quantize, command_train;
 
 /** Keys of options without a letter; each command's own begin at KEY_COMMAND. */
 enum {

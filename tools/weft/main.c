@@ -7,9 +7,9 @@
 
 #include "command.h"
 
-static const struct command *const commands[] = {&command_train,     &command_infer,   &command_plan,
-						 &command_info,	     &command_doctor,  &command_quantize,
-						 &command_calibrate, &command_compile, &command_project};
+static const struct command *const commands[] = {
+	&command_train,	   &command_infer,     &command_plan,	 &command_info,	   &command_doctor,
+	&command_quantize, &command_calibrate, &command_compile, &command_project, &command_distill};
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

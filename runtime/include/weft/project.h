@@ -44,7 +44,7 @@ struct weft_projection_shape {
 	uint32_t rank, dims[7];
 	uint32_t classes;
 	const char *input; /* its name; NULL: "input"; weft_projection_shape_of()'s is the model's */
-	int64_t opset;	   /* of the model made; 0: 17.  Models that are joined must have the same. */
+	int64_t opset;	   /* of the model made; 0: 17 */
 };
 
 /** A new network, in ONNX with operators of domain "weft"; to be freed by the caller. */
@@ -102,7 +102,8 @@ struct weft_hidden_pair {
 /**
  * One model of @student and @teachers, which share its inputs.  Everything of teacher i
  * is called "teacher<i>/..." in it.  Its outputs are the student's first, each teacher's
- * first, then the pairs: what WEFT_LOSS_DISTILL takes.
+ * first, then the pairs: what WEFT_LOSS_DISTILL takes.  All must be of one opset, or of
+ * opsets from 13 to 17.
  */
 int weft_models_join(const struct weft_model *student, const struct weft_model *const *teacher, uint32_t teachers,
 		     const struct weft_hidden_pair *pair, uint32_t pairs, struct weft_model **joint);

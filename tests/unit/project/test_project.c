@@ -362,7 +362,7 @@ static void test_refusals(void **unused)
 	assert_int_equal(weft_models_join(student, teachers, 1, &pair, 1, &model), -ENOENT);
 	assert_int_equal(weft_models_join(student, NULL, 0, &pair, 1, &model), -EINVAL);
 	/* Another opset. */
-	teacher->opset = 13;
+	teacher->opset = 12;
 	assert_int_equal(weft_models_join(student, teachers, 1, NULL, 0, &model), -EINVAL);
 	assert_non_null(strstr(weft_error(), "opset"));
 	/* Temperature, outputs that are not there, half a pair of neighbours, nothing to learn. */
