@@ -45,7 +45,7 @@ extern "C" {
 
 /** Version of this instruction set: a device executes every stream of its own major version and of minors up to its own. */
 #define WEFT_ISA_VERSION_MAJOR 1
-#define WEFT_ISA_VERSION_MINOR 2
+#define WEFT_ISA_VERSION_MINOR 3
 
 /** Most dimensions of a tensor operand. */
 #define WEFT_MAX_RANK 8
@@ -455,12 +455,19 @@ enum weft_op {
 	 * dense innermost; leading dims as in MATMUL.  The total is the sum over k
 	 * of (A - zero point) * (B - zero point), plus bias.  With a multiplier C is
 	 * i8 or u8 and made by R; without, C is i32 and is the total.
+	 * Where params.qmatmul.panels is 1, A is of rank 2 and B is in panels: i8
+	 * [P, K / 4, WEFT_PANEL_COLUMNS, 4], dense, with element (k, n) at
+	 * [n / WEFT_PANEL_COLUMNS, k / 4, n mod WEFT_PANEL_COLUMNS, k mod 4].  K is a
+	 * multiple of 4, P is N / WEFT_PANEL_COLUMNS rounded up, and what stands for n
+	 * of N and above takes no part.  Engines read that as it is, where they would
+	 * rearrange B in every command.
 	 */
 	WEFT_OP_QMATMUL = 0xa0,
 	/**
 	 * QCONV: X i8/u8 [N,H,W,C], W i8/u8/i4 [KH,KW,C/G,OC], [bias i32 OC],
 	 * [multiplier] -> Y [N,OH,OW,OC].  As CONV_FWD and QMATMUL; taps in the
-	 * padding add nothing.
+	 * padding add nothing.  Where params.qconv.kernel is not 0, it is (KH, KW), there
+	 * is one group, and W is in panels: k is (kh * KW + kw) * C + c, n is OC's index.
 	 */
 	WEFT_OP_QCONV = 0xa1,
 	/**
@@ -545,6 +552,8 @@ enum weft_op {
 #define WEFT_SUM_REDUCE 256
 /** Greatest last dimension of QLAYERNORM. */
 #define WEFT_QLAYERNORM_MAX (1u << 15)
+/** Columns of a panel of integer weights. */
+#define WEFT_PANEL_COLUMNS 32
 /** Interleaved partial sums of a WEFT_SUM_REDUCE block. */
 #define WEFT_SUM_PARTIALS 16
 
@@ -792,7 +801,8 @@ union weft_params {
 	struct {
 		__s32 low; /* least and greatest result; 0 where it is i32 */
 		__s32 high;
-	} qmatmul; /* REQUANTIZE too */
+		__u32 panels; /* QMATMUL: B is in panels */
+	} qmatmul; /* REQUANTIZE too, with 0 for panels */
 	struct {
 		__s32 low;
 		__s32 high;
@@ -800,6 +810,7 @@ union weft_params {
 		__u32 dilation[2];
 		__u32 pad[2];
 		__u32 groups;
+		__u32 kernel[2]; /* height, width where W is in panels, else 0 */
 	} qconv;
 	struct {
 		__s32 low;

@@ -97,11 +97,48 @@ static uint32_t countable(struct check *check, uint32_t operand, uint32_t first,
 	return WEFT_FAULT_NONE;
 }
 
+/* Weights in panels: @depth by @columns. */
+static uint32_t panels(struct check *check, uint64_t depth, uint32_t columns)
+{
+	const uint32_t dims[4] = {columns / WEFT_PANEL_COLUMNS + (columns % WEFT_PANEL_COLUMNS != 0),
+				  (uint32_t)(depth / 4), WEFT_PANEL_COLUMNS, 4};
+	const struct weft_tensor *w = check_operand(check, 1);
+	uint64_t stride = 1;
+
+	if (w->type != WEFT_TYPE_I8)
+		return check_fail_type(check, 1);
+	CHECK(check_rank(check, 1, 4, 4));
+	if (depth % 4 || depth > INT32_MAX)
+		return check_fail_dim(check, 1, 1, 0);
+	for (uint32_t i = 4; i-- > 0; stride *= dims[i]) {
+		CHECK(check_dim(check, 1, i, dims[i]));
+		if (w->strides[i] < 0 || (uint64_t)w->strides[i] != stride)
+			return check_fail_dim(check, 1, i + WEFT_DETAIL_STRIDE, stride);
+	}
+	return WEFT_FAULT_NONE;
+}
+
+static uint32_t qmatmul_panels(struct check *check)
+{
+	const struct weft_tensor *a = check_operand(check, 0), *c = check_operand(check, 4);
+
+	CHECK(check_rank(check, 0, 2, 2));
+	CHECK(check_rank(check, 4, 2, 2));
+	CHECK(countable(check, 0, 0, 1));
+	CHECK(countable(check, 4, 1, 2));
+	CHECK(panels(check, a->dims[1], c->dims[1]));
+	CHECK(check_dim(check, 4, 0, a->dims[0]));
+	return product_result(check, PARAM(qmatmul.low), c->dims[1]);
+}
+
 static uint32_t qmatmul(struct check *check)
 {
 	const struct weft_tensor *a = check_operand(check, 0), *b = check_operand(check, 1);
 	uint32_t rank = a->rank;
 
+	CHECK(check_param_most(check, PARAM(qmatmul.panels), 1));
+	if (check_param(check, PARAM(qmatmul.panels)))
+		return qmatmul_panels(check);
 	CHECK(check_rank(check, 0, 2, 4));
 	CHECK(check_rank(check, 1, rank, rank));
 	CHECK(check_rank(check, 4, rank, rank));
@@ -119,12 +156,37 @@ static uint32_t qmatmul(struct check *check)
 	return product_result(check, PARAM(qmatmul.low), b->dims[rank - 1]);
 }
 
+static uint32_t qconv_panels(struct check *check, uint32_t height, uint32_t width)
+{
+	const struct weft_tensor *x = check_operand(check, 0), *y = check_operand(check, 4);
+	uint64_t taps = (uint64_t)height * width;
+
+	CHECK(check_rank(check, 0, 4, 4));
+	CHECK(check_rank(check, 4, 4, 4));
+	CHECK(check_param_least(check, PARAM(qconv.kernel), 1));
+	CHECK(check_param_least(check, PARAM(qconv.kernel) + 4, 1));
+	if (check_param(check, PARAM(qconv.groups)) != 1)
+		return check_fail_param(check, PARAM(qconv.groups), check_param(check, PARAM(qconv.groups)));
+	if (taps > INT32_MAX)
+		return check_fail_param(check, PARAM(qconv.kernel), height);
+	CHECK(panels(check, taps * x->dims[3], y->dims[3]));
+	CHECK(check_dim(check, 4, 0, x->dims[0]));
+	CHECK(countable(check, 4, 0, 3));
+	CHECK(countable(check, 4, 3, 4));
+	CHECK(check_conv_window(check, PARAM(qconv.stride), 0, height, y->dims[1]));
+	CHECK(check_conv_window(check, PARAM(qconv.stride), 1, width, y->dims[2]));
+	return product_result(check, PARAM(qconv.low), y->dims[3]);
+}
+
 static uint32_t qconv(struct check *check)
 {
 	const struct weft_tensor *x = check_operand(check, 0), *w = check_operand(check, 1);
 	const struct weft_tensor *y = check_operand(check, 4);
 	uint32_t groups = check_param(check, PARAM(qconv.groups));
+	uint32_t height = check_param(check, PARAM(qconv.kernel)), width = check_param(check, PARAM(qconv.kernel) + 4);
 
+	if (height || width)
+		return qconv_panels(check, height, width);
 	CHECK(check_rank(check, 0, 4, 4));
 	CHECK(check_rank(check, 1, 4, 4));
 	CHECK(check_rank(check, 4, 4, 4));
@@ -279,7 +341,7 @@ const struct check_op check_integer[16] =
 			{
 				.engines = ENGINE_COMPUTE,
 				.operands = 5,
-				.params = PARAMS_TO(qmatmul.high),
+				.params = PARAMS_TO(qmatmul.panels),
 				.optional = SLOT(2) | SLOT(3),
 				.outputs = SLOT(4),
 				.inner_dense = SLOT(2) | SLOT(3) | SLOT(4),
@@ -291,7 +353,7 @@ const struct check_op check_integer[16] =
 			{
 				.engines = ENGINE_COMPUTE,
 				.operands = 5,
-				.params = PARAMS_TO(qconv.groups),
+				.params = PARAMS_TO(qconv.kernel[1]),
 				.optional = SLOT(2) | SLOT(3),
 				.outputs = SLOT(4),
 				.inner_dense = SLOT(0) | SLOT(1) | SLOT(2) | SLOT(3) | SLOT(4),

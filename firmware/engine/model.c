@@ -399,6 +399,12 @@ static bool find_product(const struct weft_cmd *command, struct product *product
 	case WEFT_OP_CONV_FWD:
 	case WEFT_OP_QCONV:
 		w = &o[1], y = &o[result];
+		if (integer && command->params.qconv.kernel[0]) {
+			*product = (struct product){
+				1,    (double)y->dims[0] * y->dims[1] * y->dims[2], 4.0 * w->dims[1], y->dims[3], true,
+				false};
+			return true;
+		}
 		break;
 	case WEFT_OP_CONV_BWD_DATA:
 		w = &o[1], y = &o[0];

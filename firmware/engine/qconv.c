@@ -43,6 +43,10 @@ static void weights(const struct weft_qproduct *p, uint32_t product, struct weft
 	const struct operands *o = p->context;
 
 	*channel = product * o->columns;
+	if (p->in_panels) {
+		*w = (struct weft_qweights){.type = WEFT_TYPE_I8, .zero = o->w->zero_point, .panels = o->w_at};
+		return;
+	}
 	*w = (struct weft_qweights){
 		.type = o->w->type,
 		.zero = o->w->zero_point,
@@ -52,6 +56,17 @@ static void weights(const struct weft_qproduct *p, uint32_t product, struct weft
 		.stride = {o->w->strides[0], o->w->strides[1], o->w->strides[2]},
 		.column = 1,
 	};
+}
+
+/* Windows of one tap without padding: where all positions are inside, they are pixels. */
+static bool is_point(const struct weft_qproduct *p)
+{
+	const struct operands *o = p->context;
+	const uint32_t *stride = o->params->qconv.stride, *pad = o->params->qconv.pad;
+
+	return o->kernel[0] == 1 && o->kernel[1] == 1 && !pad[0] && !pad[1] &&
+	       (uint64_t)(o->y->dims[1] - 1) * stride[0] < o->x->dims[1] &&
+	       (uint64_t)(o->y->dims[2] - 1) * stride[1] < o->x->dims[2];
 }
 
 /* Elements [k, k + n) of a window whose first tap is at (@row, @column) of @image. */
@@ -90,14 +105,39 @@ static void gather_window(const struct weft_qproduct *p, const uint8_t *image, i
 	}
 }
 
+/* Pixels where they are. */
+static void gather_points(const struct operands *o, uint32_t product, struct pixel pixel, uint32_t rows, uint32_t k,
+			  const uint8_t *at[])
+{
+	const uint32_t *stride = o->params->qconv.stride;
+	const ptrdiff_t step = (ptrdiff_t)stride[1] * o->x->strides[2];
+
+	for (uint32_t i = 0; i < rows;) {
+		const uint8_t *from = o->x_at + (ptrdiff_t)pixel.n * o->x->strides[0] +
+				      (ptrdiff_t)pixel.row * stride[0] * o->x->strides[1] + pixel.column * step +
+				      (ptrdiff_t)product * o->channels + k;
+
+		/* To the end of the row. */
+		do {
+			at[i++] = from;
+			from += step;
+			next_pixel(o, &pixel);
+		} while (i < rows && pixel.column);
+	}
+}
+
 static void gather(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t rows, uint32_t k, uint32_t n,
 		   uint8_t *to, size_t pitch, const uint8_t *at[])
 {
 	const struct operands *o = p->context;
 	const uint32_t *stride = o->params->qconv.stride, *pad = o->params->qconv.pad;
-	bool point = o->kernel[0] == 1 && o->kernel[1] == 1 && !pad[0] && !pad[1];
-	bool in_place = point && p->form->bytes == 1 && !p->input.flip && n % p->form->group == 0;
+	const bool in_place = is_point(p) && p->form->bytes == 1 && !p->input.flip && n % p->form->group == 0;
 	struct pixel pixel = pixel_of(o, row);
+
+	if (in_place) {
+		gather_points(o, product, pixel, rows, k, at);
+		return;
+	}
 
 	for (uint32_t i = 0; i < rows; i++, next_pixel(o, &pixel), to += pitch) {
 		const uint8_t *image =
@@ -105,11 +145,7 @@ static void gather(const struct weft_qproduct *p, uint32_t product, uint32_t row
 		int64_t y = (int64_t)pixel.row * stride[0] - pad[0], x = (int64_t)pixel.column * stride[1] - pad[1];
 
 		at[i] = to;
-		/* A window of one tap that is always inside needs no more than its address. */
-		if (in_place && y < o->x->dims[1] && x < o->x->dims[2])
-			at[i] = image + (ptrdiff_t)y * o->x->strides[1] + (ptrdiff_t)x * o->x->strides[2] + k;
-		else
-			gather_window(p, image, y, x, k, n, to);
+		gather_window(p, image, y, x, k, n, to);
 	}
 }
 
@@ -154,7 +190,7 @@ static uint32_t box(const struct weft_qproduct *p, uint32_t product, uint32_t ro
 	const uint32_t stride = o->params->qconv.stride[0], dilation = o->params->qconv.dilation[0];
 	const uint32_t width = o->y->dims[2];
 	const size_t pitch = box_pitch(p);
-	uint64_t reach = (uint64_t)(o->kernel[0] - 1) * dilation + 1;
+	const uint64_t reach = (uint64_t)(o->kernel[0] - 1) * dilation + 1;
 	uint32_t most = (uint32_t)(room / pitch), lines, left;
 	struct pixel pixel = pixel_of(o, row);
 	const uint8_t *image = o->x_at + (ptrdiff_t)pixel.n * o->x->strides[0] + (ptrdiff_t)product * o->channels;
@@ -180,9 +216,16 @@ static void locate(const struct weft_qproduct *p, uint32_t first, uint32_t row, 
 	uint32_t origin = pixel_of(o, first).row;
 	struct pixel pixel = pixel_of(o, row);
 
-	for (uint32_t i = 0; i < rows; i++, next_pixel(o, &pixel))
-		at[i] = box_at + (size_t)(pixel.row - origin) * stride[0] * pitch +
-			(size_t)pixel.column * stride[1] * cell;
+	const uint8_t *line = box_at + (size_t)(pixel.row - origin) * stride[0] * pitch;
+
+	for (uint32_t i = 0; i < rows; i++) {
+		at[i] = line + (size_t)pixel.column * stride[1] * cell;
+		/* A box is of one image. */
+		if (++pixel.column == o->y->dims[2]) {
+			pixel.column = 0;
+			line += stride[0] * pitch;
+		}
+	}
 }
 
 /* Whether windows are runs of whole groups in a box of rows. */
@@ -190,10 +233,14 @@ static bool use_box(const struct weft_qproduct *p)
 {
 	const struct operands *o = p->context;
 	const uint32_t *pad = o->params->qconv.pad;
-	uint64_t line = (uint64_t)o->kernel[1] * o->channels;
-	bool point = o->kernel[0] == 1 && o->kernel[1] == 1;
+	const uint64_t line = (uint64_t)o->kernel[1] * o->channels;
+	const uint64_t reach = (uint64_t)(o->kernel[0] - 1) * o->params->qconv.dilation[0] + 1;
+	const bool point = o->kernel[0] == 1 && o->kernel[1] == 1, ragged = line % p->form->group != 0;
 
-	if (o->params->qconv.dilation[1] != 1 || line % p->form->group || box_pitch(p) > UINT32_MAX / 4)
+	if (o->params->qconv.dilation[1] != 1 || box_pitch(p) > WEFT_QPRODUCT_BOX_BYTES / reach)
+		return false;
+	/* Weights are to be filled up, and all windows are to be in boxes then. */
+	if (ragged && (p->in_panels || weft_qweight_offset(p->form, o->w) || p->depth > WEFT_QPRODUCT_RAGGED_DEPTH / 4))
 		return false;
 	/* Pixels that need no change are read where they are; of wide steps a box would be mostly unread. */
 	return !point ||
@@ -205,19 +252,27 @@ static bool use_box(const struct weft_qproduct *p)
 static void results(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t rows, uint8_t *at[])
 {
 	const struct operands *o = p->context;
+	const ptrdiff_t step = (ptrdiff_t)o->y->strides[2] * (ptrdiff_t)o->y_bytes;
 	struct pixel pixel = pixel_of(o, row);
 
-	for (uint32_t i = 0; i < rows; i++, next_pixel(o, &pixel)) {
+	for (uint32_t i = 0; i < rows;) {
 		ptrdiff_t offset = (ptrdiff_t)pixel.n * o->y->strides[0] + (ptrdiff_t)pixel.row * o->y->strides[1] +
 				   (ptrdiff_t)pixel.column * o->y->strides[2] + (ptrdiff_t)product * o->columns;
+		uint8_t *to = o->y_at + offset * (ptrdiff_t)o->y_bytes;
 
-		at[i] = o->y_at + offset * (ptrdiff_t)o->y_bytes;
+		/* To the end of the row of pixels. */
+		do {
+			at[i++] = to;
+			to += step;
+			next_pixel(o, &pixel);
+		} while (i < rows && pixel.column);
 	}
 }
 
 enum weft_fault WEFT_KERNEL(weft_qconv)(WEFT_KERNEL_ARGUMENTS)
 {
 	const union weft_params *params = &command->params;
+	const bool in_panels = params->qconv.kernel[0];
 	const struct weft_tensor *x = &command->operand[0], *w = &command->operand[1], *y = &command->operand[4];
 	struct operands o = {
 		.x = x,
@@ -227,9 +282,10 @@ enum weft_fault WEFT_KERNEL(weft_qconv)(WEFT_KERNEL_ARGUMENTS)
 		.w_at = pointer[1],
 		.y_at = pointer[4],
 		.params = params,
-		.channels = w->dims[2],
-		.columns = w->dims[3] / params->qconv.groups,
-		.kernel = {w->dims[0], w->dims[1]},
+		.channels = x->dims[3] / params->qconv.groups,
+		.columns = y->dims[3] / params->qconv.groups,
+		.kernel = {in_panels ? params->qconv.kernel[0] : w->dims[0],
+			   in_panels ? params->qconv.kernel[1] : w->dims[1]},
 		.y_bytes = y->type == WEFT_TYPE_I32 ? 4 : 1,
 		.pixels_contiguous = params->qconv.groups == 1 && (uint32_t)x->strides[2] == x->dims[3],
 		.rows_contiguous = params->qconv.groups == 1 && params->qconv.dilation[1] == 1 &&
@@ -242,8 +298,9 @@ enum weft_fault WEFT_KERNEL(weft_qconv)(WEFT_KERNEL_ARGUMENTS)
 		.input = WEFT_KERNEL(weft_qinput)(form, x),
 		.rows = y->dims[0] * y->dims[1] * y->dims[2],
 		.columns = o.columns,
-		.depth = w->dims[0] * w->dims[1] * w->dims[2],
+		.depth = o.kernel[0] * o.kernel[1] * o.channels,
 		.products = params->qconv.groups,
+		.in_panels = in_panels,
 		.bias = pointer[2],
 		.multipliers = weft_multipliers_of(&command->operand[3], pointer[3]),
 		.result = y,
@@ -261,7 +318,7 @@ enum weft_fault WEFT_KERNEL(weft_qconv)(WEFT_KERNEL_ARGUMENTS)
 		if (reason)
 			return reason;
 	}
-	if (WEFT_KERNEL(weft_is_qdepthwise)(command)) {
+	if (!in_panels && WEFT_KERNEL(weft_is_qdepthwise)(command)) {
 		WEFT_KERNEL(weft_qconv_depthwise)(unit, command, pointer);
 		return WEFT_FAULT_NONE;
 	}
@@ -270,6 +327,8 @@ enum weft_fault WEFT_KERNEL(weft_qconv)(WEFT_KERNEL_ARGUMENTS)
 		p.locate = locate;
 		p.runs = o.kernel[0];
 		p.apart = box_pitch(&p) * params->qconv.dilation[0];
+		if (o.kernel[1] * o.channels % form->group)
+			p.ragged = o.kernel[1] * o.channels;
 	}
 	WEFT_KERNEL(weft_qproduct_run)(&p);
 	return WEFT_FAULT_NONE;

@@ -27,6 +27,10 @@ static void weights(const struct weft_qproduct *p, uint32_t product, struct weft
 	const struct operands *o = p->context;
 
 	*channel = 0;
+	if (p->in_panels) {
+		*w = (struct weft_qweights){.type = WEFT_TYPE_I8, .zero = o->b->zero_point, .panels = o->b_at};
+		return;
+	}
 	*w = (struct weft_qweights){
 		.type = o->b->type,
 		.zero = o->b->zero_point,
@@ -87,6 +91,7 @@ enum weft_fault WEFT_KERNEL(weft_qmatmul)(WEFT_KERNEL_ARGUMENTS)
 		.columns = c->dims[c->rank - 1],
 		.depth = o.a->dims[o.a->rank - 1],
 		.products = o.batch[0] * o.batch[1],
+		.in_panels = command->params.qmatmul.panels,
 		.bias = pointer[2],
 		.multipliers = weft_multipliers_of(&command->operand[3], pointer[3]),
 		.result = c,

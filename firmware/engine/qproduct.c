@@ -14,6 +14,7 @@
 #define B_BYTES (704u << 10)
 /** A tile's rows of A, of two bytes an element; and boxes. */
 #define A_BYTES (128u << 10)
+_Static_assert(WEFT_QPRODUCT_BOX_BYTES + 16 <= A_BYTES, "a group beyond a box");
 _Static_assert(WEFT_Q_ROWS *(BLOCK_DEPTH * 2 + 64) <= A_BYTES, "rows of A");
 #define TILE_TOTALS (WEFT_Q_ROWS * WEFT_Q_COLUMNS)
 
@@ -44,8 +45,15 @@ struct piece {
 	int32_t weight_offset; /* ob */
 	struct weft_qfinish finish;
 	bool packed; /* all of B is */
-	size_t panel_bytes;
+	bool direct; /* B's panels are multiplied where they are */
+	size_t panel_bytes, step;
 };
+
+/* Panels as they are in memory have the form that is multiplied. */
+static bool is_direct(const struct weft_qproduct *p)
+{
+	return p->in_panels && p->form->bytes == 1 && WEFT_PANEL_COLUMNS % WEFT_Q_COLUMNS == 0;
+}
 
 static uint32_t least(uint32_t a, uint32_t b)
 {
@@ -71,12 +79,29 @@ static ptrdiff_t row_of(const struct weft_qweights *w, uint32_t k)
 	       (ptrdiff_t)(outer % w->extent[1]) * w->stride[1] + (ptrdiff_t)(k % w->extent[2]) * w->stride[2];
 }
 
+/* Element (@k, @column) of B in panels, of @depth rows. */
+static const uint8_t *in_panel(const struct weft_qweights *w, uint32_t depth, uint32_t k, uint32_t column)
+{
+	size_t group = (size_t)column / WEFT_PANEL_COLUMNS * (depth / 4) + k / 4;
+
+	return w->panels + (group * WEFT_PANEL_COLUMNS + column % WEFT_PANEL_COLUMNS) * 4 + k % 4;
+}
+
 /* Columns [0, n) of row @k from @column, then what counts as nothing. */
 static void stage_row(const struct piece *piece, uint32_t k, uint32_t column, uint32_t n, uint8_t *to)
 {
 	const struct weft_qweights *w = &piece->weights;
-	ptrdiff_t at = row_of(w, k) + (ptrdiff_t)column * w->column;
+	ptrdiff_t at;
 
+	if (w->panels) {
+		/* A panel of ours is part of one of those. */
+		const uint8_t *from = in_panel(w, piece->p->depth, k, column);
+
+		for (uint32_t i = 0; i < n; i++)
+			to[i] = from[i * 4];
+		return;
+	}
+	at = row_of(w, k) + (ptrdiff_t)column * w->column;
 	if (w->type == WEFT_TYPE_I4) {
 		for (uint32_t i = 0; i < n; i++, at++) {
 			uint8_t nibble = w->base[at >> 1] >> (at & 1 ? 4 : 0) & 15;
@@ -89,13 +114,34 @@ static void stage_row(const struct piece *piece, uint32_t k, uint32_t column, ui
 		to[i] = w->base[at + (ptrdiff_t)i * w->column];
 }
 
+/* Depth with ragged runs filled up. */
+static uint32_t packed_depth(const struct weft_qproduct *p)
+{
+	uint32_t group = p->form->group;
+
+	return p->ragged ? p->runs * ((p->ragged + group - 1) / group * group) : p->depth;
+}
+
+/* The row of B that row @k of what is packed is; -1: none. */
+static int64_t packed_row(const struct weft_qproduct *p, uint32_t k, uint32_t end)
+{
+	uint32_t filled;
+
+	if (k >= end)
+		return -1;
+	if (!p->ragged)
+		return k;
+	filled = packed_depth(p) / p->runs;
+	return k % filled < p->ragged ? (int64_t)(k / filled) * p->ragged + k % filled : -1;
+}
+
 static void pack_panel(const struct piece *piece, uint32_t column, uint32_t k0, uint32_t depth, uint8_t *to,
 		       int32_t *sum)
 {
 	const struct weft_qweights *w = &piece->weights;
 	const uint32_t group = piece->form->group, n = least(piece->columns - column, WEFT_Q_COLUMNS);
 	const bool is_signed = w->type != WEFT_TYPE_U8;
-	const bool direct = w->type != WEFT_TYPE_I4 && w->column == 1 && n == WEFT_Q_COLUMNS;
+	const bool direct = !w->panels && w->type != WEFT_TYPE_I4 && w->column == 1 && n == WEFT_Q_COLUMNS;
 	/* The byte that counts as nothing: 0, or the zero point where that is taken off. */
 	const uint8_t nothing = piece->form->bytes == 1 ? (is_signed ? 0 : 0x80) : (uint8_t)w->zero;
 	uint8_t(*staged)[WEFT_Q_COLUMNS] = piece->local->staged;
@@ -104,13 +150,15 @@ static void pack_panel(const struct piece *piece, uint32_t column, uint32_t k0, 
 	memset(staged, nothing, sizeof(piece->local->staged));
 	for (uint32_t k = 0; k < depth; k += group, to += WEFT_Q_COLUMNS * 4) {
 		for (uint32_t i = 0; i < group; i++) {
+			int64_t from = packed_row(piece->p, k0 + k + i, k0 + depth);
+
 			row[i] = staged[i];
-			if (k + i >= depth)
+			if (from < 0)
 				memset(staged[i], nothing, WEFT_Q_COLUMNS);
 			else if (direct)
-				row[i] = w->base + row_of(w, k0 + k + i) + piece->column + column;
+				row[i] = w->base + row_of(w, (uint32_t)from) + piece->column + column;
 			else
-				stage_row(piece, k0 + k + i, piece->column + column, n, staged[i]);
+				stage_row(piece, (uint32_t)from, piece->column + column, n, staged[i]);
 		}
 		piece->form->interleave(row, is_signed, w->zero, to, sum);
 	}
@@ -142,6 +190,38 @@ static void pack(const struct piece *piece, uint32_t k0, uint32_t depth)
 		pack_panel(piece, column, k0, depth, to, sums ? piece->local->column_sum : NULL);
 		if (sums)
 			start_columns(piece, column, piece->local->column_sum, k0 == 0);
+	}
+}
+
+/* Where columns from @column of block @k0 of B are multiplied. */
+static const uint8_t *columns_at(const struct piece *piece, uint32_t column, uint32_t k0)
+{
+	size_t block = (size_t)k0 / piece->form->group * piece->step;
+
+	if (piece->direct)
+		return in_panel(&piece->weights, piece->p->depth, k0, piece->column + column);
+	return piece->local->b + column / WEFT_Q_COLUMNS * piece->panel_bytes + (piece->packed ? block : 0);
+}
+
+/* The start values of columns that are multiplied where they are: sums by a row of ones. */
+static void start_direct(const struct piece *piece)
+{
+	uint8_t *ones = piece->local->a;
+	const uint8_t *const row[] = {ones};
+	const uint32_t depth = piece->p->depth;
+
+	if (!piece->p->input.offset)
+		return;
+	memset(ones, 1, least(depth, BLOCK_DEPTH));
+	for (uint32_t column = 0; column < piece->columns; column += WEFT_Q_COLUMNS) {
+		int32_t *sum = piece->local->column_sum;
+
+		memset(sum, 0, sizeof(piece->local->column_sum));
+		for (uint32_t k0 = 0; k0 < depth; k0 += BLOCK_DEPTH)
+			piece->form->tile(row, sizeof(int32_t), 1, columns_at(piece, column, k0), piece->step,
+					  groups_of(piece, least(depth - k0, BLOCK_DEPTH)), NULL, sum, WEFT_Q_COLUMNS,
+					  1, 2);
+		start_columns(piece, column, sum, true);
 	}
 }
 
@@ -203,23 +283,59 @@ static void finish_panel(const struct piece *piece, uint32_t column, uint32_t ro
 	WEFT_KERNEL(weft_qfinish)(&piece->finish, totals, WEFT_Q_COLUMNS, column, n, rows, at);
 }
 
+/* Whether totals of @rows rows are the results, equally far apart: *pitch of them. */
+static bool are_results(const struct piece *piece, uint32_t rows, uint8_t *const result[], ptrdiff_t *pitch)
+{
+	ptrdiff_t apart = rows > 1 ? result[1] - result[0] : 0;
+
+	if (piece->finish.multiplier || piece->weight_offset)
+		return false;
+	for (uint32_t i = 2; i < rows; i++)
+		if (result[i] - result[i - 1] != apart)
+			return false;
+	*pitch = apart / (ptrdiff_t)sizeof(int32_t);
+	return true;
+}
+
+/* A tile's rows with columns [column, column + n), n at most of a panel, to results; the whole of K at once. */
+static void multiply_whole(const struct piece *piece, const uint8_t *const at[], uint32_t rows, size_t apart,
+			   uint32_t runs, uint32_t groups, bool straight, ptrdiff_t pitch, const int32_t correction[],
+			   uint8_t *const result[])
+{
+	for (uint32_t column = 0; column < piece->columns; column += WEFT_Q_COLUMNS) {
+		uint32_t left = piece->columns - column;
+		bool to_results = straight && left >= WEFT_Q_COLUMNS;
+		/* Else a tile's totals stay in the first-level cache. */
+		int32_t *totals =
+			to_results ? (int32_t *)(void *)result[0] + piece->column + column : piece->local->totals;
+
+		piece->form->tile(at, apart, runs, columns_at(piece, column, 0), piece->step, groups,
+				  piece->local->start + column, totals, to_results ? pitch : WEFT_Q_COLUMNS, rows,
+				  left > WEFT_Q_WIDTH ? 2 : 1);
+		if (!to_results)
+			finish_panel(piece, column, rows, totals, correction, result);
+	}
+}
+
 /* A tile's rows with every panel of one block of K. */
 static void multiply(const struct piece *piece, const uint8_t *const at[], uint32_t rows, uint32_t k0, uint32_t depth,
 		     bool last, const int32_t correction[], uint8_t *const result[])
 {
-	const struct weft_qform *form = piece->form;
-	const bool whole = k0 == 0 && last;
-	const uint8_t *b = piece->local->b;
+	const uint32_t groups = groups_of(piece, depth);
+	ptrdiff_t pitch = 0;
 
-	if (piece->packed)
-		b += (size_t)k0 / form->group * (WEFT_Q_COLUMNS * 4);
-	for (uint32_t column = 0; column < piece->columns; column += WEFT_Q_COLUMNS, b += piece->panel_bytes) {
-		/* A tile that is done at once keeps its totals in the first-level cache. */
-		int32_t *totals = piece->local->totals + (whole ? 0 : column / WEFT_Q_COLUMNS * TILE_TOTALS);
-		uint32_t left = piece->columns - column;
+	if (k0 == 0 && last) {
+		bool straight = are_results(piece, rows, result, &pitch);
 
-		form->tile(at, sizeof(int32_t), 1, b, groups_of(piece, depth), k0 ? NULL : piece->local->start + column,
-			   totals, rows, left > WEFT_Q_WIDTH ? 2 : 1);
+		multiply_whole(piece, at, rows, sizeof(int32_t), 1, groups, straight, pitch, correction, result);
+		return;
+	}
+	for (uint32_t column = 0; column < piece->columns; column += WEFT_Q_COLUMNS) {
+		int32_t *totals = piece->local->totals + column / WEFT_Q_COLUMNS * TILE_TOTALS;
+
+		piece->form->tile(at, sizeof(int32_t), 1, columns_at(piece, column, k0), piece->step, groups,
+				  k0 ? NULL : piece->local->start + column, totals, WEFT_Q_COLUMNS, rows,
+				  piece->columns - column > WEFT_Q_WIDTH ? 2 : 1);
 		if (last)
 			finish_panel(piece, column, rows, totals, correction, result);
 	}
@@ -249,17 +365,16 @@ static void run_tile(struct piece *piece, uint32_t row, uint32_t rows)
 static void run_boxed_tile(const struct piece *piece, uint32_t first, uint32_t row, uint32_t rows)
 {
 	const struct weft_qproduct *p = piece->p;
-	const uint8_t *at[WEFT_Q_ROWS], *b = piece->local->b;
+	const uint8_t *at[WEFT_Q_ROWS];
 	uint8_t *result[WEFT_Q_ROWS];
+	ptrdiff_t pitch = 0;
+	bool straight;
 
 	p->results(p, piece->product, row, rows, result);
 	p->locate(p, first, row, rows, piece->local->a, at);
-	for (uint32_t column = 0; column < piece->columns; column += WEFT_Q_COLUMNS, b += piece->panel_bytes) {
-		piece->form->tile(at, p->apart, p->runs, b, p->depth / p->runs / piece->form->group,
-				  piece->local->start + column, piece->local->totals, rows,
-				  piece->columns - column > WEFT_Q_WIDTH ? 2 : 1);
-		finish_panel(piece, column, rows, piece->local->totals, NULL, result);
-	}
+	straight = are_results(piece, rows, result, &pitch);
+	multiply_whole(piece, at, rows, p->apart, p->runs, packed_depth(p) / p->runs / piece->form->group, straight,
+		       pitch, NULL, result);
 }
 
 static uint32_t tile_height(uint32_t rows)
@@ -275,7 +390,7 @@ static uint32_t run_boxes(const struct piece *piece, uint32_t row, uint32_t end)
 	const struct weft_qproduct *p = piece->p;
 
 	while (row < end) {
-		uint32_t boxed = p->box(p, piece->product, row, end, piece->local->a, A_BYTES), height;
+		uint32_t boxed = p->box(p, piece->product, row, end, piece->local->a, WEFT_QPRODUCT_BOX_BYTES), height;
 
 		if (!boxed)
 			break;
@@ -307,8 +422,8 @@ static void run_deep_tile(struct piece *piece, uint32_t row, uint32_t rows, uint
 		p->gather(p, piece->product, row, rows, k0, n, piece->local->a, pitch, at);
 		if (piece->weight_offset && piece->form->bytes == 1)
 			correct_rows(piece, at, rows, n, correction);
-		piece->form->tile(at, sizeof(int32_t), 1, piece->local->b, groups_of(piece, n), NULL,
-				  piece->local->totals, rows, left > WEFT_Q_WIDTH ? 2 : 1);
+		piece->form->tile(at, sizeof(int32_t), 1, piece->local->b, piece->step, groups_of(piece, n), NULL,
+				  piece->local->totals, WEFT_Q_COLUMNS, rows, left > WEFT_Q_WIDTH ? 2 : 1);
 	}
 	for (uint32_t i = 0; i < rows * WEFT_Q_COLUMNS; i++)
 		piece->local->totals[i] = (int32_t)((uint32_t)piece->local->totals[i] +
@@ -318,7 +433,7 @@ static void run_deep_tile(struct piece *piece, uint32_t row, uint32_t rows, uint
 
 static size_t panel_bytes(const struct weft_qproduct *p)
 {
-	return ((size_t)p->depth + p->form->group - 1) / p->form->group * (WEFT_Q_COLUMNS * 4);
+	return ((size_t)packed_depth(p) + p->form->group - 1) / p->form->group * (WEFT_Q_COLUMNS * 4);
 }
 
 static void run_piece(void *argument, unsigned int index, unsigned int lane)
@@ -332,17 +447,21 @@ static void run_piece(void *argument, unsigned int index, unsigned int lane)
 			      .local = weft_engine_local(p->unit, lane),
 			      .product = index / share->column_pieces / share->row_pieces,
 			      .column = index % share->column_pieces * share->piece_columns,
-			      .panel_bytes = panel_bytes(p)};
+			      .panel_bytes = panel_bytes(p),
+			      .direct = is_direct(p)};
 
 	piece.columns = least(p->columns - piece.column, share->piece_columns);
 	p->weights(p, piece.product, &piece.weights, &channel);
 	if (p->form->bytes == 1)
 		piece.weight_offset = piece.weights.zero - (piece.weights.type == WEFT_TYPE_U8 ? 0x80 : 0);
-	piece.packed = piece.panel_bytes <= B_BYTES;
-	if (piece.packed) {
+	piece.packed = piece.direct || piece.panel_bytes <= B_BYTES;
+	piece.step = (piece.direct ? WEFT_PANEL_COLUMNS : WEFT_Q_COLUMNS) * (size_t)4;
+	if (piece.packed)
 		set_columns(&piece, channel);
-		pack(&piece, 0, p->depth);
-	}
+	if (piece.direct)
+		start_direct(&piece);
+	else if (piece.packed)
+		pack(&piece, 0, packed_depth(p));
 	/* Corrections of rows want the rows apart. */
 	if (p->box && piece.packed && !piece.weight_offset)
 		row = run_boxes(&piece, row, end);

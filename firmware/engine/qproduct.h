@@ -13,6 +13,8 @@
 struct weft_qweights {
 	uint8_t type;
 	int32_t zero;
+	/** NULL: not in panels (<weft_isa.h>, QMATMUL); else nothing of what follows is used. */
+	const uint8_t *panels;
 	const uint8_t *base;
 	/** Elements; index of [0, 0] from @base, which matters to nibbles. */
 	ptrdiff_t first;
@@ -28,6 +30,8 @@ struct weft_qproduct {
 	/** Of one product: M, N, K. */
 	uint32_t rows, columns, depth;
 	uint32_t products;
+	/** B is in panels. */
+	bool in_panels;
 	const int32_t *bias; /* NULL: none */
 	struct weft_multipliers multipliers;
 	const struct weft_tensor *result;
@@ -54,10 +58,25 @@ struct weft_qproduct {
 		       const uint8_t *at[]);
 	uint32_t runs;
 	size_t apart;
+	/**
+	 * Elements of a run, if that is no multiple of the form's group, else 0: runs are
+	 * multiplied to the end of the last group, by weights that are 0 there.
+	 */
+	uint32_t ragged;
 	/** Where rows of the result begin. */
 	void (*results)(const struct weft_qproduct *p, uint32_t product, uint32_t row, uint32_t rows, uint8_t *at[]);
 	const void *context;
 };
+
+/** Bytes that a box has room for. */
+#define WEFT_QPRODUCT_BOX_BYTES ((128u << 10) - 16)
+/** Greatest depth with ragged runs: all of a panel is packed. */
+#define WEFT_QPRODUCT_RAGGED_DEPTH 4096
+/** ob of weights: rows of A need a correction unless it is 0. */
+WEFT_INTEGER_INLINE int32_t weft_qweight_offset(const struct weft_qform *form, const struct weft_tensor *weights)
+{
+	return form->bytes == 1 ? weights->zero_point - (weights->type == WEFT_TYPE_U8 ? 0x80 : 0) : 0;
+}
 
 void WEFT_KERNEL(weft_qproduct_run)(const struct weft_qproduct *product);
 

@@ -62,13 +62,12 @@ WEFT_INTEGER_INLINE sums sums_pairs(sums sum, int32_t a, sums b)
 	do {                                                                                                           \
 		sums sum[WEFT_Q_ROWS][2];                                                                              \
 		const uint8_t *at = b;                                                                                 \
-		const size_t step = WEFT_Q_COLUMNS * 4;                                                                \
                                                                                                                        \
 		_Pragma("GCC unroll 14") for (unsigned int i = 0; i < rows; i++)                                       \
 		{                                                                                                      \
 			_Pragma("GCC unroll 2") for (unsigned int v = 0; v < vectors; v++) sum[i][v] =                 \
 				start ? SUMS_LOAD(start + v * WEFT_Q_WIDTH)                                            \
-				      : SUMS_LOAD(c + i * WEFT_Q_COLUMNS + v * WEFT_Q_WIDTH);                          \
+				      : SUMS_LOAD(c + (ptrdiff_t)i * pitch + v * WEFT_Q_WIDTH);                        \
 		}                                                                                                      \
 		for (size_t run = 0; run < runs * apart; run += apart) {                                               \
 			for (size_t k = run; k < run + (size_t)groups * 4; k += 4, at += step) {                       \
@@ -88,20 +87,20 @@ WEFT_INTEGER_INLINE sums sums_pairs(sums sum, int32_t a, sums b)
 		_Pragma("GCC unroll 14") for (unsigned int i = 0; i < rows; i++)                                       \
 		{                                                                                                      \
 			_Pragma("GCC unroll 2") for (unsigned int v = 0; v < vectors; v++)                             \
-				SUMS_STORE(c + i * WEFT_Q_COLUMNS + v * WEFT_Q_WIDTH, sum[i][v]);                      \
+				SUMS_STORE(c + (ptrdiff_t)i * pitch + v * WEFT_Q_WIDTH, sum[i][v]);                    \
 		}                                                                                                      \
 	} while (0)
 
-#define TILE_ARGUMENTS                                                                                               \
-	const uint8_t *const a[], size_t apart, uint32_t runs, const void *b, uint32_t groups, const int32_t *start, \
-		int32_t *c, unsigned int rows, unsigned int vectors
+#define TILE_ARGUMENTS                                                                                      \
+	const uint8_t *const a[], size_t apart, uint32_t runs, const void *b, size_t step, uint32_t groups, \
+		const int32_t *start, int32_t *c, ptrdiff_t pitch, unsigned int rows, unsigned int vectors
 
-#define TILE_CASE(body, n)                                               \
-	case n:                                                          \
-		if (vectors == 1)                                        \
-			body(a, apart, runs, b, groups, start, c, n, 1); \
-		else                                                     \
-			body(a, apart, runs, b, groups, start, c, n, 2); \
+#define TILE_CASE(body, n)                                                            \
+	case n:                                                                       \
+		if (vectors == 1)                                                     \
+			body(a, apart, runs, b, step, groups, start, c, pitch, n, 1); \
+		else                                                                  \
+			body(a, apart, runs, b, step, groups, start, c, pitch, n, 2); \
 		break;
 #if defined(__AVX512F__)
 #define TILE_CASES(body)   \

@@ -35,6 +35,10 @@
 /** Columns of a panel: two vectors of 32-bit sums. */
 #define WEFT_Q_COLUMNS (2 * WEFT_Q_WIDTH)
 
+typedef void weft_qtile(const uint8_t *const a[], size_t apart, uint32_t runs, const void *b, size_t step,
+			uint32_t groups, const int32_t *start, int32_t *c, ptrdiff_t pitch, unsigned int rows,
+			unsigned int vectors);
+
 /** How this processor multiplies. */
 struct weft_qform {
 	uint32_t group;
@@ -43,10 +47,10 @@ struct weft_qform {
 	/**
 	 * Sums of @rows by one (@vectors 1) or two vectors of columns, from @start or
 	 * (NULL) from what @c holds.  A row of A is @runs runs of @groups groups, the
-	 * beginnings of which are @apart bytes from one to the next.
+	 * beginnings of which are @apart bytes from one to the next.  Groups of B are
+	 * @step bytes apart, rows of @c are @pitch totals apart.
 	 */
-	void (*tile)(const uint8_t *const a[], size_t apart, uint32_t runs, const void *b, uint32_t groups,
-		     const int32_t *start, int32_t *c, unsigned int rows, unsigned int vectors);
+	weft_qtile *tile;
 	/**
 	 * One group of a panel from rows of WEFT_Q_COLUMNS bytes each: flip is
 	 * added modulo 256 to bytes (0x80 or 0), zero taken from 16-bit numbers.

@@ -274,6 +274,30 @@ static inline void accel_cmd_bit_pack(union accel_command *command, const struct
 	operand[1] = *bits;
 }
 
+/** Bytes of weights [@depth, @columns] in panels, see WEFT_OP_QMATMUL; 0 where @depth is no multiple of 4 or it is too
+ * much. */
+static inline size_t accel_panel_bytes(uint32_t depth, uint32_t columns)
+{
+	uint64_t panels = ((uint64_t)columns + WEFT_PANEL_COLUMNS - 1) / WEFT_PANEL_COLUMNS, bytes;
+
+	if (depth % 4 || __builtin_mul_overflow(panels * WEFT_PANEL_COLUMNS, depth, &bytes) || bytes > INT32_MAX)
+		return 0;
+	return (size_t)bytes;
+}
+
+/** Put @weights [@depth, @columns], dense, in panels; @panels has accel_panel_bytes(). */
+static inline void accel_panels(const int8_t *weights, uint32_t depth, uint32_t columns, int8_t *panels)
+{
+	memset(panels, 0, accel_panel_bytes(depth, columns));
+	for (uint32_t k = 0; k < depth; k++)
+		for (uint32_t n = 0; n < columns; n++) {
+			size_t group = (size_t)n / WEFT_PANEL_COLUMNS * (depth / 4) + k / 4;
+
+			panels[(group * WEFT_PANEL_COLUMNS + n % WEFT_PANEL_COLUMNS) * 4 + k % 4] =
+				weights[(size_t)k * columns + n];
+		}
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <accel/commands.h>
+
 #include "integer.h"
 
 static const struct integer_case cases[] = {
@@ -109,6 +111,13 @@ static int new_buffers(const struct integer_case *c, struct integer_buffers *b)
 		else
 			b->w[i - x] = (int8_t)(random >> 24);
 	}
+	/* Weights stand as a compiled model has them: the peers arrange theirs beforehand too. */
+	if (c->groups == 1 && accel_panel_bytes((uint32_t)depth_of(c), c->oc)) {
+		b->panels = aligned_alloc(64, accel_panel_bytes((uint32_t)depth_of(c), c->oc));
+		if (!b->panels)
+			return -ENOMEM;
+		accel_panels(b->w, (uint32_t)depth_of(c), c->oc, b->panels);
+	}
 	return 0;
 }
 
@@ -160,6 +169,9 @@ int weft_integer_runner(const struct integer_case *c, enum weft_engine_isa isa, 
 	const uint32_t x[4] = {c->n, c->h, c->w, c->c}, w[4] = {c->kernel, c->kernel, c->c / c->groups, c->oc};
 	const uint32_t y[4] = {c->n, integer_extent(c, c->h), c->w == 1 ? 1 : integer_extent(c, c->w), c->oc};
 	const uint32_t m[2] = {1, 2};
+	const uint32_t depth = c->kernel * c->kernel * c->c;
+	const uint32_t panels[4] = {(c->oc + WEFT_PANEL_COLUMNS - 1) / WEFT_PANEL_COLUMNS, depth / 4,
+				    WEFT_PANEL_COLUMNS, 4};
 	struct state *s = calloc(1, sizeof(*s));
 	union weft_params *p;
 	int r, exponent;
@@ -174,7 +186,7 @@ int weft_integer_runner(const struct integer_case *c, enum weft_engine_isa isa, 
 	s->multiplier[0] = (int32_t)rint(frexp(b->factor, &exponent) * 0x1p31);
 	s->multiplier[1] = 31 - exponent;
 	set_operand(s, 0, WEFT_TYPE_I8, b->x, 4, x);
-	set_operand(s, 1, WEFT_TYPE_I8, b->w, 4, w);
+	set_operand(s, 1, WEFT_TYPE_I8, b->panels ? b->panels : b->w, 4, b->panels ? panels : w);
 	if (!totals)
 		set_operand(s, 3, WEFT_TYPE_I32, s->multiplier, 2, m);
 	set_operand(s, 4, totals ? WEFT_TYPE_I32 : WEFT_TYPE_I8, totals ? (void *)b->totals : b->bytes, 4, y);
@@ -182,6 +194,8 @@ int weft_integer_runner(const struct integer_case *c, enum weft_engine_isa isa, 
 	s->u.command.operands = 5;
 	p = &s->u.command.params;
 	p->qconv.groups = c->groups;
+	if (b->panels)
+		p->qconv.kernel[0] = p->qconv.kernel[1] = c->kernel;
 	p->qconv.low = totals ? 0 : -128;
 	p->qconv.high = totals ? 0 : 127;
 	for (unsigned int i = 0; i < 2; i++) {
@@ -322,6 +336,7 @@ static int run_case(const struct options *o, const struct integer_case *c, bool 
 			side[s].free(side[s].state);
 	free(b.x);
 	free(b.w);
+	free(b.panels);
 	free(b.bytes);
 	free(b.totals);
 	return r;

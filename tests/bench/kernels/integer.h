@@ -16,7 +16,7 @@ uint32_t integer_extent(const struct integer_case *c, uint32_t in);
 
 /** X [N,H,W,C], W [KH,KW,C/G,OC], and results as totals or bytes. */
 struct integer_buffers {
-	int8_t *x, *w, *bytes;
+	int8_t *x, *w, *bytes, *panels; /* panels: W as <weft_isa.h> has it in panels; NULL: it cannot be */
 	int32_t *totals;
 	size_t outputs;
 	/** Totals become bytes by this. */

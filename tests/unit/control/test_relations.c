@@ -31,6 +31,11 @@ struct relation {
 		opcode, NULL, {P(member) + (more), bits}, WEFT_FAULT_PARAMETER, NONE, P(member) + (more) \
 	}
 
+#define PANELS(opcode, operands, member, operand, detail)                           \
+	{                                                                           \
+		opcode, operands, {P(member), 1}, WEFT_FAULT_SHAPE, operand, detail \
+	}
+
 static const struct relation relations[] = {
 	SHAPES(WEFT_OP_COPY, "f32[2,3] f32[2,4]", 1, 1),
 	SHAPES(WEFT_OP_COPY, "f32[2,3] f32[6]", 1, RANK),
@@ -283,6 +288,18 @@ static const struct relation relations[] = {
 	VALUE(WEFT_OP_QMATMUL, qmatmul.low, -1u),
 	VALUE(WEFT_OP_QMATMUL, qmatmul.high, 2),
 	VALUE(WEFT_OP_QMATMUL, qmatmul.high, 256),
+	VALUE(WEFT_OP_QMATMUL, qmatmul.panels, 2),
+	PANELS(WEFT_OP_QMATMUL, "u8[4,6] i8[2,2,32,4] - i32[33,2] u8[4,33]", qmatmul.panels, 1, 1),
+	PANELS(WEFT_OP_QMATMUL, "u8[4,8] i8[3,2,32,4] - i32[33,2] u8[4,33]", qmatmul.panels, 1, 0),
+	PANELS(WEFT_OP_QMATMUL, "u8[4,8] i8[2,3,32,4] - i32[33,2] u8[4,33]", qmatmul.panels, 1, 1),
+	PANELS(WEFT_OP_QMATMUL, "u8[4,8] i8[2,2,16,4] - i32[33,2] u8[4,33]", qmatmul.panels, 1, 2),
+	PANELS(WEFT_OP_QMATMUL, "u8[4,8] i8[2,2,32,8] - i32[33,2] u8[4,33]", qmatmul.panels, 1, 3),
+	PANELS(WEFT_OP_QMATMUL, "u8[4,8] i8[2,2,32,4]{512,128,4,1} - i32[33,2] u8[4,33]", qmatmul.panels, 1,
+	       STRIDE + 0),
+	PANELS(WEFT_OP_QMATMUL, "u8[4,8] i8[8,33] - i32[33,2] u8[4,33]", qmatmul.panels, 1, RANK),
+	PANELS(WEFT_OP_QMATMUL, "u8[1,4,8] i8[2,2,32,4] - i32[33,2] u8[1,4,33]", qmatmul.panels, 0, RANK),
+	PANELS(WEFT_OP_QMATMUL, "u8[4,8] i8[2,2,32,4] - i32[33,2] u8[5,33]", qmatmul.panels, 4, 0),
+	{WEFT_OP_QMATMUL, "u8[4,8] u8[2,2,32,4] - i32[33,2] u8[4,33]", {P(qmatmul.panels), 1}, WEFT_FAULT_TYPE, 1, 0},
 	SHAPES(WEFT_OP_QCONV, "u8[2,6,6,4] i8[3,3,4,8] - i32[1,2] u8[2,4,4,7]", 4, 3),
 	SHAPES(WEFT_OP_QCONV, "u8[2,6,6,4] i8[3,3,5,8] - i32[1,2] u8[2,4,4,8]", 1, 2),
 	SHAPES(WEFT_OP_QCONV, "u8[2,6,6,4] i8[3,3,4,8] - i32[1,2] u8[1,4,4,8]", 4, 0),
@@ -290,6 +307,8 @@ static const struct relation relations[] = {
 	SHAPES(WEFT_OP_QCONV, "u8[2,6,6,4] i8[3,3,4,8] - i32[7,2] u8[2,4,4,8]", 3, 0),
 	SHAPES(WEFT_OP_QCONV, "u8[2,6,6,4]{1,24,4,2} i8[3,3,4,8] - i32[1,2] u8[2,4,4,8]", 0, WEFT_DETAIL_STRIDE + 3),
 	VALUE(WEFT_OP_QCONV, qconv.groups, 0),
+	{WEFT_OP_QCONV, NULL, {P(qconv.kernel), 3}, WEFT_FAULT_PARAMETER, NONE, P(qconv.kernel) + 4},
+	{WEFT_OP_QCONV, NULL, {P(qconv.kernel) + 4, 3}, WEFT_FAULT_PARAMETER, NONE, P(qconv.kernel)},
 	VALUE(WEFT_OP_QCONV, qconv.groups, 3),
 	VALUE(WEFT_OP_QCONV, qconv.stride, 0),
 	VALUE_AT(WEFT_OP_QCONV, qconv.stride, 4, 0x40000000),

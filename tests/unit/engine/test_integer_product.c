@@ -34,6 +34,46 @@ static void add_result(uint64_t *state, struct tensor t[5], unsigned int rank, c
 		t[4].t.zero_point = 0;
 }
 
+/* Weights in panels, with anything where no element is. */
+static struct tensor in_panels(uint64_t *state, const struct tensor *plain, uint32_t depth, uint32_t columns)
+{
+	const uint32_t dims[4] = {(columns + WEFT_PANEL_COLUMNS - 1) / WEFT_PANEL_COLUMNS, depth / 4,
+				  WEFT_PANEL_COLUMNS, 4};
+	struct tensor t = tensor_dense(WEFT_TYPE_I8, 4, dims);
+
+	t.t.zero_point = plain->t.zero_point;
+	for (uint64_t i = 0; i < (uint64_t)dims[0] * dims[1] * WEFT_PANEL_COLUMNS * 4; i++) {
+		uint64_t group = i / 4 / WEFT_PANEL_COLUMNS;
+		uint64_t k = group % dims[1] * 4 + i % 4;
+		uint64_t n = group / dims[1] * WEFT_PANEL_COLUMNS + i / 4 % WEFT_PANEL_COLUMNS;
+
+		t.base[i] = n < columns ? *(unsigned char *)tensor_at(plain, k * columns + n)
+					: (unsigned char)random_next(state);
+	}
+	return t;
+}
+
+/* The plain operands give what is expected, those with panels are run. */
+static void check_panels(uint64_t *state, enum weft_op op, const union weft_params *plain,
+			 const union weft_params *params, struct tensor t[5], uint32_t depth, uint32_t columns,
+			 void (*reference)(const union weft_params *, struct tensor[]), const char *what)
+{
+	struct tensor expected[5], weights = t[1];
+
+	for (unsigned int i = 0; i < 5; i++)
+		expected[i] = tensor_copy(&t[i]);
+	reference(plain, expected);
+	t[1] = in_panels(state, &weights, depth, columns);
+	tensor_free(&expected[1]);
+	expected[1] = tensor_copy(&t[1]);
+	op_check(op, params, 5, t, expected, what);
+	tensor_free(&weights);
+	for (unsigned int i = 0; i < 5; i++) {
+		tensor_free(&t[i]);
+		tensor_free(&expected[i]);
+	}
+}
+
 static void check_free(enum weft_op op, const union weft_params *params, struct tensor t[5],
 		       void (*reference)(const union weft_params *, struct tensor[]), const char *what)
 {
@@ -91,6 +131,41 @@ static void test_matmul(void **unused)
 		       random_range(&state, 2, 4), FILL_RANDOM);
 }
 
+static void matmul_panels(uint64_t *state, uint32_t m, uint32_t n, uint32_t k, enum fill fill)
+{
+	const uint32_t a[2] = {m, k}, b[2] = {k, n}, c[2] = {m, n};
+	union weft_params plain = {0}, params;
+	struct tensor t[5];
+	char what[128];
+
+	t[0] = quantized_any(state, sides[random_range(state, 0, 1)], 2, a, fill);
+	t[1] = quantized_rows(state, WEFT_TYPE_I8, 2, b, fill);
+	add_result(state, t, 2, c, k);
+	random_clamp(state, (enum weft_type)t[4].t.type, &plain.qmatmul.low, &plain.qmatmul.high);
+	params = plain;
+	params.qmatmul.panels = 1;
+	snprintf(what, sizeof(what), "panels: m %u n %u k %u types %u %u zero %d %d fill %d", m, n, k, t[0].t.type,
+		 t[4].t.type, t[0].t.zero_point, t[1].t.zero_point, fill);
+	check_panels(state, WEFT_OP_QMATMUL, &plain, &params, t, k, n, reference_qmatmul, what);
+}
+
+static void test_panels(void **unused)
+{
+	static const uint32_t shapes[][3] = {{1, 1, 4},	   {1, 40, 72},	   {14, 32, 16},   {29, 65, 32},
+					     {70, 1, 8},   {2, 130, 4},	   {1, 17, 2564},  {3, 9, 5200},
+					     {2, 1100, 8}, {15, 64, 2560}, {3, 35, 30000}, {2, 70, 40000}};
+	uint64_t state = 6;
+
+	(void)unused;
+	for (unsigned int i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+		for (unsigned int repeat = 0; repeat < 6; repeat++)
+			matmul_panels(&state, shapes[i][0], shapes[i][1], shapes[i][2],
+				      repeat < 4 ? FILL_RANDOM : (enum fill)(repeat - 3));
+	for (unsigned int i = 0; i < 60; i++)
+		matmul_panels(&state, random_range(&state, 1, 40), random_range(&state, 1, 100),
+			      4 * random_range(&state, 1, 30), FILL_RANDOM);
+}
+
 /* Every element the least or the greatest: where sums in 16 bits or saturating ones would go wrong. */
 static void test_extremes(void **unused)
 {
@@ -120,6 +195,7 @@ struct shape {
 
 static void conv(uint64_t *state, const struct shape *s, enum fill fill)
 {
+	const bool panels = s->groups == 1 && s->c * s->kernel[0] * s->kernel[1] % 4 == 0 && random_next(state) % 2;
 	const uint32_t x[4] = {s->n, s->h, s->w, s->c}, y[4] = {s->n, s->oh, s->ow, s->oc};
 	const uint32_t w[4] = {s->kernel[0], s->kernel[1], s->c / s->groups, s->oc};
 	union weft_params params = {
@@ -132,14 +208,22 @@ static void conv(uint64_t *state, const struct shape *s, enum fill fill)
 	char what[160];
 
 	t[0] = quantized_rows(state, sides[random_range(state, 0, 1)], 4, x, fill);
-	t[1] = quantized_rows(state, weights[random_range(state, 0, 2)], 4, w, fill);
+	t[1] = quantized_rows(state, panels ? WEFT_TYPE_I8 : weights[random_range(state, 0, 2)], 4, w, fill);
 	add_result(state, t, 4, y, w[0] * w[1] * w[2]);
 	random_clamp(state, (enum weft_type)t[4].t.type, &params.qconv.low, &params.qconv.high);
 	snprintf(what, sizeof(what),
 		 "n %u h %u w %u c %u oc %u groups %u kernel %u %u stride %u dilation %u pad %u %u out %u %u types %u "
-		 "%u %u",
+		 "%u %u%s",
 		 s->n, s->h, s->w, s->c, s->oc, s->groups, s->kernel[0], s->kernel[1], s->stride, s->dilation,
-		 s->pad[0], s->pad[1], s->oh, s->ow, t[0].t.type, t[1].t.type, t[4].t.type);
+		 s->pad[0], s->pad[1], s->oh, s->ow, t[0].t.type, t[1].t.type, t[4].t.type, panels ? ", panels" : "");
+	if (panels) {
+		union weft_params plain = params;
+
+		params.qconv.kernel[0] = s->kernel[0];
+		params.qconv.kernel[1] = s->kernel[1];
+		check_panels(state, WEFT_OP_QCONV, &plain, &params, t, w[0] * w[1] * w[2], w[3], reference_qconv, what);
+		return;
+	}
 	check_free(WEFT_OP_QCONV, &params, t, reference_qconv, what);
 }
 
@@ -160,6 +244,8 @@ static void test_conv(void **unused)
 		{1, 1, 20, 6, 7, 1, {1, 5}, 3, 1, {0, 2}, 1, 7},
 		{1, 6, 6, 33, 33, 33, {2, 2}, 1, 3, {3, 0}, 8, 4},
 		{1, 5, 5, 300, 20, 1, {3, 3}, 1, 1, {1, 1}, 5, 5},
+		{2, 7, 6, 64, 70, 1, {1, 1}, 1, 1, {0, 0}, 7, 6},
+		{1, 9, 9, 32, 64, 1, {3, 3}, 2, 1, {1, 1}, 5, 5},
 	};
 	uint64_t state = 4;
 
@@ -220,7 +306,8 @@ static void test_multiplier_faults(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_matmul), cmocka_unit_test(test_extremes),		 cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_matmul), cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_deep),   cmocka_unit_test(test_panels),
 		cmocka_unit_test(test_conv),   cmocka_unit_test(test_multiplier_faults),
 	};
 
