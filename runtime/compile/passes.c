@@ -7,7 +7,7 @@
 
 static const struct weft_pass *const passes[] = {
 	&weft_pass_activations, &weft_pass_layer_norm, &weft_pass_common,  &weft_pass_scale,	&weft_pass_bias,
-	&weft_pass_fold_norm,	&weft_pass_epilogue,   &weft_pass_updates, &weft_pass_in_place,
+	&weft_pass_fold_norm,	&weft_pass_epilogue,   &weft_pass_updates, &weft_pass_in_place, &weft_pass_panels,
 };
 #define PASSES (sizeof(passes) / sizeof(passes[0]))
 

@@ -22,7 +22,8 @@ struct weft_pass {
 
 /* In the order in which they run. */
 extern const struct weft_pass weft_pass_activations, weft_pass_layer_norm, weft_pass_scale, weft_pass_bias,
-	weft_pass_fold_norm, weft_pass_epilogue, weft_pass_common, weft_pass_updates, weft_pass_in_place;
+	weft_pass_fold_norm, weft_pass_epilogue, weft_pass_common, weft_pass_updates, weft_pass_in_place,
+	weft_pass_panels;
 
 int weft_compile_nodes(struct weft_nodes *nodes, const struct weft_graph_options *options);
 /** @last: the passes for after autodiff; else those for before. */

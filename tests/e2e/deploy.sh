@@ -63,8 +63,8 @@ for model in float int8; do
 		done
 	done
 	expect "$model: bytes of the file" "$(key file_bytes "$work/compile.json")" "==" "$(wc -c <"$work/$model.weft")"
-	# A run's memory beside the plan of the whole runtime.
-	expect "$model: constants" "$(key constant_bytes "$work/compile.json")" "<" "$(wc -c <"$work/$model.onnx")"
+	# Weights in panels are a little larger than in the model.
+	expect "$model: constants" "$(key constant_bytes "$work/compile.json")" "<" "1.1 * $(wc -c <"$work/$model.onnx")"
 done
 
 # Within a budget that pages weights, on other code paths and with threads: the same.

@@ -73,6 +73,39 @@ static void gelu_by_erf(B *b)
 	node(b, "MatMul", "y", IN("g", "v"));
 }
 
+/* The last initializer as bytes. */
+static void as_bytes(B *b, size_t elements)
+{
+	const Onnx__GraphProto *graph = b->model->graph;
+	Onnx__TensorProto *tensor = graph->initializer[graph->n_initializer - 1];
+
+	tensor->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__INT8;
+	for (size_t i = 0; i < elements; i++)
+		tensor->raw_data.data[i] = (uint8_t)(i * 37 % 255);
+	tensor->raw_data.len = elements;
+}
+
+/* An integer product between others. */
+static void integers(B *b)
+{
+	vector_input(b);
+	number(b, "sx", 0.03);
+	number(b, "sw", 0.01);
+	number(b, "sy", 0.1);
+	number(b, "zero", 0);
+	as_bytes(b, 1);
+	onnx_build_weight(b, "w8", 2, (int64_t[]){WIDTH, 30}, 1);
+	as_bytes(b, WIDTH * 30);
+	onnx_build_weight(b, "v8", 2, (int64_t[]){30, WIDTH}, 1);
+	node(b, "QuantizeLinear", "qx", IN("x", "sx", "zero"));
+	node(b, "DequantizeLinear", "dx", IN("qx", "sx", "zero"));
+	node(b, "DequantizeLinear", "dw", IN("w8", "sw", "zero"));
+	node(b, "MatMul", "m", IN("dx", "dw"));
+	node(b, "QuantizeLinear", "qm", IN("m", "sy", "zero"));
+	node(b, "DequantizeLinear", "dm", IN("qm", "sy", "zero"));
+	node(b, "MatMul", "y", IN("dm", "v8"));
+}
+
 /* Half first, and the root by a product, as some exporters have it. */
 static void gelu_otherwise(B *b)
 {
@@ -342,6 +375,7 @@ static const struct {
 	{"updates", "large gradients", large, 0, -28, true},
 	{"updates", "small gradients", biased, 0, 0, true},
 	{"in-place", "nothing fewer", gate, 0, 0, true},
+	{"panels", "an integer product", integers, 0, 0, true},
 };
 
 static struct weft_model *model_of(void (*build)(B *))
@@ -364,7 +398,7 @@ static struct weft_model *model_of(void (*build)(B *))
 
 struct outcome {
 	uint32_t operations;
-	bool in_place;
+	bool in_place, panels;
 	float y[BATCH * 128], loss;
 	char weights[65];
 	float weight[WIDTH * WIDTH]; /* of the first one */
@@ -392,6 +426,9 @@ static void run_within(const struct weft_model *model, uint64_t device_bytes, bo
 	if (weft_model_graph(model, &options, &graph))
 		fail_msg("%s", weft_error());
 	outcome->operations = graph->operations;
+	for (weft_id at = 0; at < graph->operations; at++)
+		outcome->panels |=
+			graph->operation[at].opcode == WEFT_OP_QMATMUL && graph->operation[at].params.qmatmul.panels;
 	for (weft_id at = 0; at < graph->operations; at++)
 		outcome->in_place |= graph->operation[at].may_in_place;
 	if (accel_device_open("embedded:mem=256M", &device) ||
@@ -465,6 +502,8 @@ static void passes(void **state)
 			check_same(cases[i].what, &with, &without, cases[i].exact);
 			if (!strcmp(cases[i].pass, "in-place"))
 				assert_true(with.in_place && !without.in_place);
+			if (!strcmp(cases[i].pass, "panels"))
+				assert_true(with.panels == !training && !without.panels);
 		}
 		weft_model_free(model);
 	}
