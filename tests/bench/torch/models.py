@@ -112,21 +112,22 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Sandler et al. 2018, width 1."""
+    """Sandler et al. 2018; for images of 32 pixels the first two reductions are left out."""
 
-    shape, classes = (3, 224, 224), 1000
-
-    def __init__(self):
+    def __init__(self, size=224, width=1, last=1280, classes=1000):
         super().__init__()
-        layers = [nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU6(inplace=True)]
-        before = 32
-        for t, c, n, s in ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)):
+        self.shape, self.classes = (3, size, size), classes
+        reduce = 1 if size == 32 else 2
+        channels = lambda c: max(8, int(c * width + 4) // 8 * 8)
+        before = channels(32)
+        layers = [nn.Conv2d(3, before, 3, reduce, 1, bias=False), nn.BatchNorm2d(before), nn.ReLU6(inplace=True)]
+        for t, c, n, s in ((1, 16, 1, 1), (6, 24, 2, reduce), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)):
             for i in range(n):
-                layers.append(InvertedResidual(before, c, 1 if i else s, t))
-                before = c
-        layers += [nn.Conv2d(before, 1280, 1, bias=False), nn.BatchNorm2d(1280), nn.ReLU6(inplace=True)]
+                layers.append(InvertedResidual(before, channels(c), 1 if i else s, t))
+                before = channels(c)
+        layers += [nn.Conv2d(before, last, 1, bias=False), nn.BatchNorm2d(last), nn.ReLU6(inplace=True)]
         self.features = nn.Sequential(*layers)
-        self.fc = nn.Linear(1280, 1000)
+        self.fc = nn.Linear(last, classes)
 
     def forward(self, x):
         return self.fc(functional.adaptive_avg_pool2d(self.features(x), 1).flatten(1))
@@ -177,6 +178,7 @@ NETWORKS = {
     "resnet18": lambda: ResNet18(224),
     "vgg16": VGG16,
     "mobilenetv2": MobileNetV2,
+    "mobilenetv2_cifar": lambda: MobileNetV2(32, 0.5, 640, 10),
     "bert": BERT,
 }
 
