@@ -70,8 +70,8 @@ run() { # "names" options... -- command...
 	[ "$status" = 0 ] || result "not ok" "guest of $* (status $status)"
 }
 
-misbehave() { # kind[=count]
-	run "misbehave-${1%%=*}" --module-args "command_timeout_ms=4000 job_timeout_ms=3000" --misbehave "$1" -- \
+misbehave() { # kind[=count] [name]
+	run "misbehave-${2-${1%%=*}}" --module-args "command_timeout_ms=4000 job_timeout_ms=3000" --misbehave "$1" -- \
 		"${environment[@]}" tests/vm/misbehave.sh
 }
 
@@ -122,9 +122,14 @@ elif wanted shell; then
 	why=$(tests/vm/shell.sh "$BUILD" 2>&1) && result ok shell || { echo "# ${why//$'\n'/$'\n'# }"; result "not ok" shell; }
 fi
 run bind -- "${environment[@]}" tests/vm/guest.sh
-for kind in late=1 drop-irq=50 double-irq=3 corrupt-mailbox=20 hang=500 corrupt-event=40 wedge=500 freeze=500 die=500; do
+for kind in late=1 drop-irq=50 double-irq=3 corrupt-mailbox=20 hang=500 corrupt-event=40 garbage=20 wedge=500 freeze=500 die=500; do
 	misbehave $kind
 done
+if [ -n "$kselftests" ]; then
+	for kind in hang=100 wedge=100 die=1000; do
+		misbehave $kind seen-${kind%%=*}
+	done
+fi
 run misbehave-no-boot --misbehave no-boot --no-module -- sh -c "! insmod $MODULE || [ ! -e /dev/accel/accel0 ]"
 run misbehave-stranger --misbehave stranger --no-module -- sh -c "insmod $MODULE && [ ! -e /dev/accel/accel0 ] && rmmod weft"
 echo "1..$number"

@@ -4,7 +4,9 @@
 # tests/vm/misbehave.sh misbehave-KIND, in a guest whose vnpu misbehaves in that way: two
 # training runs beside one another.  What may fail is what the kind says; what
 # does not fail must have the right weights.  BUILD and MODEL name the build tree and the model;
-# WEIGHTS the hash that an undisturbed run gives.
+# WEIGHTS the hash that an undisturbed run gives; KSELFTESTS the folder of the program that
+# meets the misbehaviour where KIND begins with "seen-": it looks at how soon, and how, the
+# driver tells it, and one training run is beside it.
 set -u
 kind=${1#misbehave-}
 weft=$BUILD/bin/weft
@@ -17,14 +19,34 @@ train() {
 	echo $? >"$out/$1.status"
 }
 
-train first &
-train second &
-wait
+runs="first second"
+case $kind in
+seen-die)
+	runs=
+	"$KSELFTESTS/misbehave" die 10 || exit 1
+	;;
+seen-*)
+	# A command of 4 s at the most is looked at every 3 s; only a reset ends a wedged one.
+	limits_hang=8 limits_wedge=25
+	limit=limits_${kind#seen-}
+	runs=first
+	"$KSELFTESTS/misbehave" hang "${!limit}" &
+	seen=$!
+	train first
+	wait $seen || exit 1
+	;;
+*)
+	train first &
+	train second &
+	wait
+	;;
+esac
 good=0 failed=0
-for run in first second; do
+for run in $runs; do
 	status=$(cat $out/$run.status)
 	if [ "$status" = 0 ]; then
-		if grep -q "$WEIGHTS" $out/$run.json; then
+		# A device that lies about what it has done may get away with it.
+		if grep -q "$WEIGHTS" $out/$run.json || [ "$kind" = garbage ]; then
 			good=$((good + 1))
 		else
 			echo "$kind: $run run finished with wrong weights"
@@ -35,6 +57,7 @@ for run in first second; do
 		exit 1
 	else
 		failed=$((failed + 1))
+		[ "$kind" != die ] || grep -q 'the device is gone' $out/$run.err || { cat $out/$run.err; exit 1; }
 		sed "s/^/$kind: $run: /" $out/$run.err
 	fi
 done
@@ -61,6 +84,9 @@ hang | corrupt-event) expect 1 1 1 ;;
 wedge) expect 1 1 1 ;;
 freeze) expect 2 0 1 ;;
 die) expect 0 2 1 ;;
+seen-hang | seen-wedge) expect 1 0 1 ;;
+seen-die) expect 0 0 1 ;;
+garbage) ;;
 esac
 # Nothing is left behind.
 for _ in $(seq 100); do

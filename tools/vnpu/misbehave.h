@@ -24,6 +24,8 @@ enum vnpu_misbehaviour {
 	VNPU_CORRUPT_EVENT,
 	/** At the nth interrupt, the mailbox fields that the driver has read are overwritten. */
 	VNPU_CORRUPT_MAILBOX,
+	/** At every nth interrupt, the event that it announces and all that the mailbox tells are garbled. */
+	VNPU_GARBAGE,
 	/** The process exits at the nth command. */
 	VNPU_DIE,
 	/** The control core stops executing at the nth command. */

@@ -90,18 +90,53 @@ static void corrupt_mailbox(struct vnpu_soc *soc)
 	memset(mailbox->name, 'x', sizeof(mailbox->name));
 }
 
-/* The event that the firmware has written last carries a wrong sequence number. */
-static void corrupt_event(struct vnpu_soc *soc)
+/* The event that the firmware has written last; NULL: the driver has given no ring. */
+static struct weft_hw_event *last_event(struct vnpu_soc *soc)
 {
 	const struct weft_hw_mailbox *mailbox = vnpu_mailbox(soc->options.memory);
 	uint32_t entries = mailbox->event_entries;
 	struct weft_hw_event *ring;
 
 	if (!entries || entries > WEFT_HW_MAX_RING_ENTRIES)
-		return;
+		return NULL;
 	ring = vnpu_memory_bus(soc->options.memory, mailbox->event_address, entries * sizeof(*ring));
-	if (ring)
-		ring[(mailbox->event_tail - 1) & (entries - 1)].sequence ^= 0x5a5a5a5a;
+	return ring ? &ring[(mailbox->event_tail - 1) & (entries - 1)] : NULL;
+}
+
+/* The event that the firmware has written last carries a wrong sequence number. */
+static void corrupt_event(struct vnpu_soc *soc)
+{
+	struct weft_hw_event *event = last_event(soc);
+
+	if (event)
+		event->sequence ^= 0x5a5a5a5a;
+}
+
+/* Overwrite one of @most words with a number at a boundary, or any. */
+static void garble(void *from, size_t bytes, uint32_t most)
+{
+	static const uint32_t boundaries[] = {0, 1, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
+	static uint32_t random = 1;
+	volatile uint32_t *words = from;
+
+	for (size_t i = 0; i < bytes / sizeof(*words); i++) {
+		random = random * 1664525 + 1013904223;
+		if (random >> 8 & (most - 1))
+			continue;
+		words[i] = random & 0x80 ? random : boundaries[(random >> 16) % (sizeof(boundaries) / 4)];
+	}
+}
+
+static void garble_all(struct vnpu_soc *soc)
+{
+	struct weft_hw_mailbox *mailbox = vnpu_mailbox(soc->options.memory);
+	struct weft_hw_event *event = last_event(soc);
+
+	if (event)
+		garble(&event->sequence, sizeof(*event) - sizeof(event->index), 4);
+	/* What the device and the firmware say, up to where the host's part begins. */
+	garble(&mailbox->state, offsetof(struct weft_hw_mailbox, control) - offsetof(struct weft_hw_mailbox, state),
+	       16);
 }
 
 static void raise(struct vnpu_soc *soc, uint32_t vector)
@@ -114,6 +149,8 @@ static void raise(struct vnpu_soc *soc, uint32_t vector)
 		corrupt_mailbox(soc);
 	if (vnpu_misbehave_once(misbehave, VNPU_CORRUPT_EVENT))
 		corrupt_event(soc);
+	if (vnpu_misbehave_every(misbehave, VNPU_GARBAGE))
+		garble_all(soc);
 	if (vnpu_misbehave_every(misbehave, VNPU_DROP_INTERRUPT))
 		return;
 	soc->options.raise(soc->options.user, vector);
