@@ -131,6 +131,7 @@ struct weft_counts {
  * @submit_wq: hands jobs over, on the processor that submits them, and frees them
  * @reset_wq: runs time-outs and resets, one at a time
  * @reset_work: device reset without a job to blame
+ * @wedged_work: tells user space of a reset, or of the end
  * @watchdog: looks for lost interrupts and for the heartbeat while jobs run
  * @heartbeat: last value that @watchdog saw
  * @heartbeat_seen: jiffies when it changed last
@@ -165,6 +166,7 @@ struct weft_device {
 	struct workqueue_struct *submit_wq;
 	struct workqueue_struct *reset_wq;
 	struct work_struct reset_work;
+	struct work_struct wedged_work;
 	struct delayed_work watchdog;
 	u64 heartbeat;
 	unsigned long heartbeat_seen;

@@ -15,11 +15,17 @@
  *  - The reset does not work: the device is dead, and everything ends with ENODEV.
  *
  * The scheduler's time-out and all resets run on one ordered workqueue.
+ *
+ * User space learns of both by the uevent of wedged devices (Documentation/gpu/drm-uapi.rst):
+ * WEDGED=none after a reset, WEDGED=rebind when the device is dead.  drm_dev_wedged_event()
+ * knows no accel nodes, as of 7.3, so it is sent here.
  */
 #include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/kobject.h>
 #include <linux/pm_runtime.h>
 
 #include <drm/drm_drv.h>
+#include <drm/drm_file.h>
 #include <drm/drm_print.h>
 
 #include "weft_compat.h"
@@ -235,6 +241,21 @@ static int stop_device(struct weft_device *wdev)
 	return ret;
 }
 
+/* A work item of its own: it allocates memory. */
+static void wedged_work(struct work_struct *work)
+{
+	struct weft_device *wdev = container_of(work, struct weft_device, wedged_work);
+	static char rebind[] = "WEDGED=rebind", none[] = "WEDGED=none";
+	char *variables[2] = {};
+	int idx;
+
+	variables[0] = weft_device_dead(wdev) ? rebind : none;
+	if (!drm_dev_enter(&wdev->drm, &idx))
+		return;
+	kobject_uevent_env(&wdev->drm.accel->kdev->kobj, KOBJ_CHANGE, variables);
+	drm_dev_exit(idx);
+}
+
 /* Start the device that was stopped, with or without success (@ret). */
 static void start_device(struct weft_device *wdev, int ret)
 {
@@ -244,6 +265,7 @@ static void start_device(struct weft_device *wdev, int ret)
 		drm_err(&wdev->drm, "the device is given up\n");
 		weft_device_die(wdev);
 		weft_ring_cancel_calls(wdev);
+		queue_work(weft_release_wq, &wdev->wedged_work);
 	}
 }
 
@@ -261,6 +283,7 @@ static void reset_device(struct weft_device *wdev, const struct weft_job *blamed
 	start_device(wdev, ret);
 	settle(wdev, blamed);
 	weft_ring_release(wdev);
+	queue_work(weft_release_wq, &wdev->wedged_work);
 }
 
 static void reset_work(struct work_struct *work)
@@ -466,6 +489,7 @@ void weft_reset_wake(struct weft_device *wdev, bool system)
 void weft_reset_init(struct weft_device *wdev)
 {
 	INIT_WORK(&wdev->reset_work, reset_work);
+	INIT_WORK(&wdev->wedged_work, wedged_work);
 	INIT_DELAYED_WORK(&wdev->watchdog, watchdog_work);
 }
 

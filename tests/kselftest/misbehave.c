@@ -6,7 +6,8 @@
  *  hang: submits jobs until one does not end.  Its fence must have an error within SECONDS, its
  *	context must be refused further jobs, and work again after it was recovered.
  *  die: has threads that wait in every way there is.  Once the device has gone they must all get
- *	ENODEV, the last within SECONDS of the first, and the node must refuse to be opened.
+ *	ENODEV, the last within SECONDS of the first; an uevent must say so, and the node must
+ *	refuse to be opened.
  */
 #include "weft_test.h"
 
@@ -187,7 +188,7 @@ static int die(double limit)
 	const unsigned int count = sizeof(waiters) / sizeof(*waiters);
 	double first = 1e300, last = 0;
 	pthread_t threads[count];
-	int status = 0, fd, error;
+	int status = 0, fd, error, uevents = weft_uevents_open();
 
 	for (unsigned int i = 0; i < count; i++) {
 		error = prepare(&waiters[i].w, &waiters[i].bo, &waiters[i].stream);
@@ -214,6 +215,8 @@ static int die(double limit)
 	}
 	if (last - first > limit)
 		status = failed("that is too late", ETIME);
+	if (!weft_uevent(uevents, "WEDGED=rebind", 10))
+		status = failed("an uevent was expected", ENOMSG);
 	error = (fd = weft_open()) >= 0 ? 0 : errno;
 	if (error != ENXIO)
 		status = failed("opening the node was expected to give ENXIO", error);

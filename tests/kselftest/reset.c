@@ -50,6 +50,17 @@ TEST_F(reset, of_an_idle_device)
 	EXPECT_EQ(0, weft_failed(self->load.w.fd, self->load.w.queue));
 }
 
+TEST_F(reset, is_told)
+{
+	int uevents = weft_uevents_open();
+
+	if (uevents < 0)
+		SKIP(return, "no uevents");
+	reset(self);
+	EXPECT_TRUE(weft_uevent(uevents, "WEDGED=none", 10));
+	close(uevents);
+}
+
 TEST_F(reset, memory_stays)
 {
 	memset(self->load.matrices.memory, 0x77, WEFT_PAGE);

@@ -6,12 +6,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/netlink.h>
 #include <linux/sync_file.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -90,6 +93,57 @@ bool weft_debugfs(const char *name, char *text, size_t size)
 	close(fd);
 	text[length > 0 ? length : 0] = 0;
 	return length >= 0;
+}
+
+int weft_uevents_open(void)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static double monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+/* An event is strings, each ended by a zero. */
+static bool has_string(const char *text, ssize_t length, const char *wanted)
+{
+	for (const char *at = text; at < text + length; at += strlen(at) + 1) {
+		if (!strcmp(at, wanted))
+			return true;
+	}
+	return false;
+}
+
+bool weft_uevent(int uevents, const char *variable, double seconds)
+{
+	const double end = monotonic() + seconds;
+	char text[8192];
+
+	for (double rest = seconds; rest > 0; rest = end - monotonic()) {
+		struct pollfd poll_one = {.fd = uevents, .events = POLLIN};
+		ssize_t length;
+
+		if (poll(&poll_one, 1, (int)(rest * 1000) + 1) <= 0)
+			continue;
+		length = recv(uevents, text, sizeof(text) - 1, 0);
+		if (length <= 0)
+			continue;
+		text[length] = 0;
+		if (has_string(text, length, variable))
+			return true;
+	}
+	return false;
 }
 
 int weft_open(void)

@@ -60,6 +60,10 @@ const char *weft_node(void);
 const char *weft_pci(void);
 /** Reads a file of the device's debugfs folder; false if it is not there. */
 bool weft_debugfs(const char *name, char *text, size_t size);
+/** Listens to the kernel's uevents; -1 if it cannot. */
+int weft_uevents_open(void);
+/** Waits for one that has the variable, "NAME=value"; false if there was none for so long. */
+bool weft_uevent(int uevents, const char *variable, double seconds);
 /** Opens another file on the node; -1 if there is none. */
 int weft_open(void);
 /** Opens the node and makes a context, a queue and a timeline. */
