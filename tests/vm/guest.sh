@@ -5,7 +5,8 @@
 # "ok - NAME" or "not ok - NAME (why)"; what else it prints comes before, after "# ".
 # A test must leave no object in the driver and no warning in the kernel's log.
 # BUILD names the build tree, MODEL a model, WEIGHTS the hash that training it on the
-# embedded device gives, QUANTIZED an integer model and LOSS its test loss there,
+# embedded device gives, QUANTIZED an integer model and LOSS its test loss there, PROJECTION
+# and PROJECTION_LOSS the same for a projection network,
 # KSELFTESTS the folder of the kernel's own kind of tests.
 set -u
 debugfs=/sys/kernel/debug/accel/0000:01:00.0
@@ -26,6 +27,17 @@ no_objects() {
 clean_log() {
 	dmesg -c >/run/dmesg
 	! grep -aE "$trouble" /run/dmesg || { cat /run/dmesg; return 1; }
+}
+
+# infer MODEL LOSS: the test loss here has all the digits of the embedded device's.
+infer() {
+	"$BUILD/bin/weft" infer "$1" --data generate:28x28x1,count=300 --json --device /dev/accel/accel0 >/tmp/infer.json ||
+		return 1
+	grep -qF "$2" /tmp/infer.json || {
+		echo "results differ from the embedded device's: $2"
+		cat /tmp/infer.json
+		return 1
+	}
 }
 
 train() { # arguments of weft train
@@ -68,13 +80,10 @@ one() { # name
 		}
 		;;
 	quantized)
-		"$BUILD/bin/weft" infer "$QUANTIZED" --data generate:28x28x1,count=300 --json \
-			--device /dev/accel/accel0 >/tmp/infer.json || return 1
-		grep -qF "$LOSS" /tmp/infer.json || {
-			echo "integers differ from the embedded device's: $LOSS"
-			cat /tmp/infer.json
-			return 1
-		}
+		infer "$QUANTIZED" "$LOSS"
+		;;
+	projection)
+		infer "$PROJECTION" "$PROJECTION_LOSS"
 		;;
 	idle)
 		# Unused, the device goes to sleep; it wakes up by itself, and energy is counted on.
