@@ -97,6 +97,8 @@ static void write_options(FILE *file, const struct weft_train_options *options)
 	write_data(file, options);
 	write_schedule(file, options);
 	write_tuning(file, &options->tuning);
+	if (options->labelled || options->neighbour)
+		fprintf(file, "labelled=%u%s\n", options->labelled, options->neighbour ? " with neighbours" : "");
 	fprintf(file, "evaluation every=%u\n", options->evaluate_every);
 	fprintf(file, "patience=%u\n", options->patience);
 }

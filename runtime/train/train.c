@@ -27,6 +27,7 @@ struct run {
 	struct weft_train_result *result;
 	struct weft_dataset *train, *test;
 	uint64_t examples, epoch_steps;
+	uint8_t *labelled; /* per training example; NULL: all are */
 	struct weft_train_state state;
 	struct weft_train_progress progress;
 	struct weft_session *session;
@@ -223,6 +224,54 @@ static int check_options(const struct weft_train_options *options)
 	return 0;
 }
 
+/* Training examples that a step draws: neighbours come on top. */
+static uint32_t step_examples(const struct run *run)
+{
+	uint32_t batch = run->options->batch;
+
+	return run->options->neighbour && batch > 1 ? batch / 2 : batch;
+}
+
+/* A permutation that no epoch has picks those that keep their labels. */
+static int choose_labelled(struct run *run)
+{
+	const struct weft_train_options *options = run->options;
+	struct weft_shuffle shuffle = {run->examples, options->session.seed, UINT64_MAX};
+
+	if (options->neighbour && options->batch % 2)
+		return weft_fail(EINVAL, "a batch of %u cannot be cut into pairs of neighbours", options->batch);
+	if (!options->labelled)
+		return 0;
+	if (options->loss != WEFT_LOSS_DISTILL)
+		return weft_fail(EINVAL, "only the loss of distillation takes examples without a label");
+	run->labelled = calloc(run->examples, 1);
+	if (!run->labelled)
+		return weft_fail(ENOMEM, "out of memory");
+	for (uint64_t i = 0; i < options->labelled && i < run->examples; i++)
+		run->labelled[weft_shuffle_at(&shuffle, i)] = 1;
+	return 0;
+}
+
+/* The step's examples, in their places. */
+static int fill(struct run *run)
+{
+	const struct weft_train_options *options = run->options;
+	struct weft_shuffle shuffle = {run->examples, options->session.seed, run->state.epoch};
+	uint32_t drawn = step_examples(run);
+	uint64_t first = run->state.epoch_step * drawn;
+	int result;
+
+	for (uint32_t i = 0; i < drawn; i++)
+		run->feed.index[i] = weft_shuffle_at(&shuffle, first + i);
+	for (uint32_t i = drawn; i < options->batch; i++)
+		run->feed.index[i] = options->neighbour[run->feed.index[i - drawn]];
+	result = weft_feed_fill(&run->feed);
+	for (uint32_t i = 0; i < options->batch && run->labelled && !result; i++)
+		if (!run->labelled[run->feed.index[i]])
+			run->feed.labels[i] = -1;
+	return result;
+}
+
 static int start(struct run *run)
 {
 	const struct weft_train_options *options = run->options;
@@ -239,7 +288,10 @@ static int start(struct run *run)
 		return result;
 	weft_dataset_info(run->train, &info);
 	run->examples = info.examples;
-	run->epoch_steps = options->batch ? info.examples / options->batch : 0;
+	run->epoch_steps = options->batch ? info.examples / step_examples(run) : 0;
+	result = choose_labelled(run);
+	if (result)
+		return result;
 	/* Updates do not reach over the end of an epoch. */
 	run->epoch_steps -= run->epoch_steps % accumulate(run);
 	if (!run->epoch_steps)
@@ -296,21 +348,17 @@ static int step(struct run *run)
 {
 	const struct weft_train_options *options = run->options;
 	const struct weft_graph *graph = weft_session_graph(run->session);
-	struct weft_shuffle shuffle = {run->examples, options->session.seed, run->state.epoch};
 	/* The second step: caches are warm then. */
 	uint64_t left = (uint64_t)options->epochs * run->epoch_steps - run->progress.step;
 	bool traced = options->observer.traced && run->progress.run_steps == (run->progress.run_steps + left > 1);
 	struct weft_augmentation augmentation = options->augmentation;
-	uint64_t first = run->state.epoch_step * options->batch;
 	float loss, norm = NAN;
 	int result;
 
-	for (uint32_t i = 0; i < options->batch; i++)
-		run->feed.index[i] = weft_shuffle_at(&shuffle, first + i);
 	augmentation.seed = options->session.seed;
 	augmentation.epoch = run->state.epoch;
 	run->feed.augmentation = augmentation.flip || augmentation.crop ? &augmentation : NULL;
-	result = weft_feed_fill(&run->feed);
+	result = fill(run);
 	if (!result)
 		result = set_rate(run);
 	if (!result && traced)
@@ -521,6 +569,7 @@ static void finish(struct run *run)
 {
 	if (run->session)
 		close_session(run);
+	free(run->labelled);
 	weft_dataset_close(run->train);
 	weft_dataset_close(run->test);
 	if (run->temporary) {

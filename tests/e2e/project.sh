@@ -60,6 +60,11 @@ cmp "$work/seed.onnx" "$work/again.onnx" || fail "another model from the same se
 project other --alone --sweep 4:8 --epochs 1 --seed 8
 cmp -s "$work/seed.onnx" "$work/other.onnx" && fail "the seed changes nothing"
 
+# Few labels: the others' examples take part in what is said of neighbours.
+project few --alone --sweep 20:8 --epochs 1 --labelled 100
+project near --alone --sweep 20:8 --epochs 1 --labelled 100 --neighbours 0.5
+cmp -s "$work/few.onnx" "$work/near.onnx" && fail "neighbours change nothing"
+
 # Text: a model says which features it takes; weights as bytes.
 awk 'BEGIN {
 	split("play hear song music tune|rain sun weather cold forecast|book table eat dinner lunch", kind, "|");

@@ -24,6 +24,8 @@ enum {
 	KEY_ALONE,
 	KEY_LAMBDA,
 	KEY_TEMPERATURE,
+	KEY_LABELLED,
+	KEY_NEIGHBOURS,
 	KEY_EPOCHS,
 	KEY_BATCH,
 	KEY_LR,
@@ -78,6 +80,14 @@ static const struct argp_option options[] = {
 	 2},
 	{"temperature", KEY_TEMPERATURE, "F", 0,
 	 "Softens scores where projection and trainer are compared (default: 1)", 2},
+	{"labelled", KEY_LABELLED, "N", 0,
+	 "Use the labels of N training examples only; of the others, the projection network learns what the trainer "
+	 "says",
+	 2},
+	{"neighbours", KEY_NEIGHBOURS, "F", 0,
+	 "Weight of the squared distance of what the network says of an example and of the one most like it (default: "
+	 "0)",
+	 2},
 	{"epochs", KEY_EPOCHS, "N", 0, "Passes over the training set (default: 10)", 2},
 	{"batch", KEY_BATCH, "N", 0, "Examples per step (default: 128)", 2},
 	{"lr", KEY_LR, "F", 0, "Learning rate of Adam, which falls to 0 along a cosine (default: 0.003)", 2},
@@ -186,6 +196,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_TEMPERATURE:
 		a->learn.distillation.temperature = (float)argument_number(state, "--temperature", arg, 1e-3, 1e3);
+		return 0;
+	case KEY_LABELLED:
+		a->learn.labelled = (uint32_t)argument_whole(state, "--labelled", arg, 1, UINT32_MAX);
+		return 0;
+	case KEY_NEIGHBOURS:
+		a->learn.distillation.neighbour_weight = (float)argument_number(state, "--neighbours", arg, 0, 1e6);
 		return 0;
 	case KEY_EPOCHS:
 		a->learn.epochs = (uint32_t)argument_whole(state, "--epochs", arg, 1, 1000000);

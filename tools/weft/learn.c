@@ -52,6 +52,7 @@ static void training_options(struct learn *learn, const char *folder, struct wef
 		.optimizer = WEFT_OPTIMIZER_ADAM,
 		.loss = WEFT_LOSS_DISTILL,
 		.schedule = {.kind = WEFT_SCHEDULE_COSINE},
+		.labelled = learn->labelled,
 		.session = *learn->session,
 		.out = folder,
 		.observer = {.user = learn, .step = on_step, .epoch = on_epoch},
@@ -69,21 +70,53 @@ static void training_options(struct learn *learn, const char *folder, struct wef
 	}
 }
 
+/* Bits of the projection that finds neighbours. */
+#define NEIGHBOUR_BITS 256
+
+static int find_neighbours(struct learn *learn, uint32_t **neighbour)
+{
+	struct weft_dataset_info info;
+	struct weft_dataset *train;
+	int r = weft_dataset_open_with(learn->data, WEFT_SPLIT_TRAIN, &learn->dataset, &train);
+
+	if (r)
+		return r;
+	r = weft_dataset_info(train, &info);
+	if (!r) {
+		*neighbour = calloc(info.examples, sizeof(**neighbour));
+		r = *neighbour ? weft_neighbours(learn->device, train, NEIGHBOUR_BITS, learn->seed, *neighbour)
+			       : weft_fail(ENOMEM, "out of memory");
+	}
+	weft_dataset_close(train);
+	return r;
+}
+
 static int train_joint(struct learn *learn, const struct weft_model *joint, struct weft_model **trained)
 {
 	struct weft_train_options how;
 	struct weft_train_result result;
+	uint32_t *neighbour = NULL;
 	char folder[600], path[640];
-	int r;
+	int r = learn->distillation.neighbour_weight > 0 ? find_neighbours(learn, &neighbour) : 0;
 
+	if (r) {
+		free(neighbour);
+		return r;
+	}
 	if ((size_t)snprintf(folder, sizeof(folder), "%s.XXXXXX", learn->out) >= sizeof(folder))
-		return weft_fail(ENAMETOOLONG, "%.64s...: the name of the result is too long", learn->out);
-	if (!mkdtemp(folder))
-		return weft_fail(errno, "%s: no directory can be made there: %m", folder);
+		r = weft_fail(ENAMETOOLONG, "%.64s...: the name of the result is too long", learn->out);
+	else if (!mkdtemp(folder))
+		r = weft_fail(errno, "%s: no directory can be made there: %m", folder);
+	if (r) {
+		free(neighbour);
+		return r;
+	}
 	training_options(learn, folder, &how);
+	how.neighbour = neighbour;
 	progress_init(&learn->progress, learn->quiet);
 	r = weft_train(learn->device, joint, &how, &result);
 	progress_clear(&learn->progress);
+	free(neighbour);
 	learn->refusal = result.refusal;
 	learn->usage = result.usage;
 	snprintf(path, sizeof(path), "%s/model.onnx", folder);

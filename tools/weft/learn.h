@@ -19,7 +19,8 @@ struct learn {
 	struct weft_distillation distillation; /* teachers and hidden are set here */
 	const struct weft_hidden_pair *pair;
 	uint32_t pairs;
-	bool frozen; /* teachers are not trained */
+	bool frozen;	   /* teachers are not trained */
+	uint32_t labelled; /* training examples whose labels are used; 0: all */
 	bool quiet;
 	struct progress progress;
 	struct weft_session_refusal refusal; /* where -ENOSPC */

@@ -18,6 +18,9 @@
 #ifndef WEFT_PROJECT_H
 #define WEFT_PROJECT_H
 
+#include <accel/accel.h>
+
+#include "weft/data.h"
 #include "weft/model.h"
 
 #ifdef __cplusplus
@@ -109,6 +112,15 @@ int weft_models_join(const struct weft_model *student, const struct weft_model *
 		     const struct weft_hidden_pair *pair, uint32_t pairs, struct weft_model **joint);
 /** A model of its own of what output @output of @model needs. */
 int weft_model_part(const struct weft_model *model, uint32_t output, struct weft_model **part);
+/**
+ * neighbour[i] is the example of @dataset, not @i itself, of whose projection to @bits
+ * bits (drawn from @seed) most are those of example i's; the first of several.  Takes
+ * examples * bits / 8 bytes of device memory, and time that grows with the square of
+ * the number of examples.
+ */
+int weft_neighbours(struct accel_device *device, struct weft_dataset *dataset, uint32_t bits, uint64_t seed,
+		    uint32_t *neighbour);
+
 /** Write the model as it is: to @path with a temporary name, fsync, rename. */
 int weft_model_save(const struct weft_model *model, const char *path);
 

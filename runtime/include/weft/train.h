@@ -79,6 +79,13 @@ struct weft_train_options {
 	 * weights of the lowest.  0: it goes on to the last epoch, and leaves the weights of its end.
 	 */
 	uint32_t patience;
+	/*
+	 * WEFT_LOSS_DISTILL with examples that have no label.  @labelled > 0: only so many training examples, drawn by
+	 * session.seed, keep theirs.  @neighbour: for each training example another one; a step is then of batch / 2
+	 * examples and their neighbours (struct weft_distillation.neighbour_weight).
+	 */
+	uint32_t labelled;
+	const uint32_t *neighbour;
 	struct weft_session_options session; /* session.seed also orders the examples */
 	const char *out;		     /* directory for the checkpoint and the results; NULL: none is kept */
 	uint32_t checkpoint_every;	     /* steps between checkpoints inside an epoch; 0: at its end only */

@@ -12,8 +12,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/weft-bench-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/snips" "$work/clinc150"
 for split in train test; do
-	jq -nr --rawfile text "$snips/$split/seq.in" --rawfile label "$snips/$split/label" \
-		'($text / "\n") as $x | ($label / "\n") as $y | range($x | length) | select($x[.] != "") |
+	jq -nr --rawfile t "$snips/$split/seq.in" --rawfile l "$snips/$split/label" \
+		'($t / "\n") as $x | ($l / "\n") as $y | range($x | length) | select($x[.] != "") |
 		 {text: $x[.], label: ($y[.] | rtrimstr("\r"))} | tojson' >"$work/snips/$split.jsonl"
 	jq -c ".$split[] | {text: .[0], label: .[1]}" "$clinc" >"$work/clinc150/$split.jsonl"
 done

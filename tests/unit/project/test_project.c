@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "import/model.h"
@@ -19,6 +20,7 @@
 #include "weft/error.h"
 #include "weft/project.h"
 #include "weft/session.h"
+#include "weft/train.h"
 
 #define BATCH 6
 #define CLASSES 3
@@ -513,6 +515,86 @@ static void test_weight_order(void **unused)
 	accel_device_unref(device);
 }
 
+/* Texts that are the same are nearest; of several the first. */
+static void test_neighbours(void **unused)
+{
+	static const char text[] = "text,label\nplay the song,a\nwill it rain today,b\nbook a table for two,a\n"
+				   "PLAY the song,b\nwill it rain today,a\nbook a table for two,b\nplay the song,a\n";
+	static const uint32_t expected[] = {3, 4, 5, 0, 1, 2, 0};
+	const struct weft_dataset_options options = {.sequence = 24, .features = "words:1-2,chars:3"};
+	char path[] = "/tmp/weft-neighbours-XXXXXX.csv";
+	uint32_t neighbour[40] = {0};
+	struct weft_dataset *dataset;
+	struct accel_device *device;
+	int file = mkstemps(path, 4);
+
+	(void)unused;
+	assert_true(file >= 0);
+	assert_int_equal(write(file, text, sizeof(text) - 1), sizeof(text) - 1);
+	close(file);
+	assert_int_equal(accel_device_open("embedded:mem=8M", &device), 0);
+	must(weft_dataset_open_with(path, WEFT_SPLIT_TRAIN, &options, &dataset));
+	must(weft_neighbours(device, dataset, 100, 1, neighbour));
+	assert_memory_equal(neighbour, expected, sizeof(expected));
+	assert_int_equal(weft_neighbours(device, dataset, 0, 1, neighbour), -EINVAL);
+	assert_int_equal(weft_neighbours(device, dataset, 65537, 1, neighbour), -EINVAL);
+	weft_dataset_close(dataset);
+	unlink(path);
+
+	must(weft_dataset_open("generate:28x28x1,count=40", WEFT_SPLIT_TRAIN, &dataset));
+	must(weft_neighbours(device, dataset, 256, 1, neighbour));
+	for (uint32_t i = 0; i < 40; i++)
+		assert_true(neighbour[i] < 40 && neighbour[i] != i);
+	accel_device_unref(device);
+	/* No room. */
+	assert_int_equal(accel_device_open("embedded:mem=64K", &device), 0);
+	assert_true(weft_neighbours(device, dataset, 256, 1, neighbour) < 0);
+	accel_device_unref(device);
+	weft_dataset_close(dataset);
+}
+
+/* Examples without labels, and pairs, are of distillation only, and pairs need an even batch. */
+static void test_unlabelled(void **unused)
+{
+	static const uint32_t neighbour[40] = {1};
+	struct weft_distillation d = {.label = 1, .temperature = 1};
+	struct weft_train_options options = {.data = "generate:28x28x1,count=40",
+					     .epochs = 1,
+					     .batch = 8,
+					     .loss = WEFT_LOSS_CROSS_ENTROPY,
+					     .labelled = 20,
+					     .session = {.device_bytes = UINT64_MAX, .host_bytes = UINT64_MAX}};
+	const struct weft_projection_shape pictures = {.rank = 3, .dims = {1, 28, 28}, .classes = 10};
+	const struct weft_projection how = {.functions = 4, .bits = 4};
+	struct weft_train_result result;
+	struct accel_device *device;
+	struct weft_model *model;
+	double all, some;
+
+	(void)unused;
+	assert_int_equal(accel_device_open("embedded:mem=4M", &device), 0);
+	must(weft_projection_new(&how, &pictures, &model));
+	assert_int_equal(weft_train(device, model, &options, &result), -EINVAL);
+	assert_non_null(strstr(weft_error(), "without a label"));
+	options.loss = WEFT_LOSS_DISTILL;
+	options.tuning.distillation = &d;
+	must(weft_train(device, model, &options, &result));
+	some = result.final_loss;
+	options.labelled = 0;
+	must(weft_train(device, model, &options, &result));
+	all = result.final_loss;
+	/* Half of the examples add nothing: the learning rate is 0. */
+	assert_true(some > 0.3 * all && some < 0.7 * all);
+	options.neighbour = neighbour;
+	must(weft_train(device, model, &options, &result));
+	assert_int_equal(result.steps, 10);
+	options.batch = 7;
+	assert_int_equal(weft_train(device, model, &options, &result), -EINVAL);
+	assert_non_null(strstr(weft_error(), "pairs"));
+	weft_model_free(model);
+	accel_device_unref(device);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -520,6 +602,7 @@ int main(void)
 		cmocka_unit_test(test_distillation), cmocka_unit_test(test_join),
 		cmocka_unit_test(test_refusals),     cmocka_unit_test(test_operators),
 		cmocka_unit_test(test_text),	     cmocka_unit_test(test_weight_order),
+		cmocka_unit_test(test_neighbours),   cmocka_unit_test(test_unlabelled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
