@@ -37,6 +37,8 @@ typedef uint64_t __u64;
 typedef int64_t __s64;
 #endif
 
+#include "weft_isa_functions.h"
+#include "weft_isa_integer.h"
 #include "weft_isa_projection.h"
 
 #if defined(__cplusplus)
@@ -224,25 +226,6 @@ enum weft_activation {
  *
  * RELU is 0 > x ? 0 : x; CLIP is v = alpha > x ? alpha : x, then
  * beta < v ? beta : v; both keep NaN.
- *
- * Integer operations (0xa0 to 0xbf).  An element q of a quantized operand, of
- * type i8, u8 or i4, with zero_point z stands for the integer q - z; what real
- * number that is, only QUANTIZE and DEQUANTIZE know.  z is a value of the type
- * (weights of type i4: -8 to 7), and 0 for other types.  Sums are of 32 bits,
- * two's complement, and wrap around, so their order does not matter.
- *
- * A total t becomes a quantized result in one rounding,
- *
- *	R(t, m, s) = saturate32(floor((t * m + 2^(s - 1)) / 2^s))
- *	q = min(max(z + R(t, m, s), low), high)
- *
- * where the product and the sum with z are exact, m is 0 to 2^31 - 1, s is 1
- * to 62, and low <= high are values of the result's type (fused clamps: a ReLU
- * has low = z).  This is the fixed-point multiplier of Jacob et al. 2018
- * (m * 2^-s in place of scale_x * scale_w / scale_y), with ties towards +infinity.
- * A multiplier tensor is i32 [N, 2], rows (m, s), one for each channel of the
- * last dimension, or [1, 2] for all; a row out of range faults with
- * WEFT_FAULT_VALUE.
  */
 enum weft_op {
 	/** NOP: nothing; carries semaphores. */
@@ -449,72 +432,31 @@ enum weft_op {
 	/** DROPOUT: X, counter -> Y, [mask bool]; params.random.  The mask is that of RANDOM < keep probability.  In place.  Also its own gradient. */
 	WEFT_OP_DROPOUT = 0x91,
 
-	/**
-	 * QMATMUL: A i8/u8 [..., M, K], B i8/u8/i4 [..., K, N], [bias i32 N],
-	 * [multiplier] -> C [..., M, N], rank 2 to 4, any strides but that C is
-	 * dense innermost; leading dims as in MATMUL.  The total is the sum over k
-	 * of (A - zero point) * (B - zero point), plus bias.  With a multiplier C is
-	 * i8 or u8 and made by R; without, C is i32 and is the total.
-	 * Where params.qmatmul.panels is 1, A is of rank 2 and B is in panels: i8
-	 * [P, K / 4, WEFT_PANEL_COLUMNS, 4], dense, with element (k, n) at
-	 * [n / WEFT_PANEL_COLUMNS, k / 4, n mod WEFT_PANEL_COLUMNS, k mod 4].  K is a
-	 * multiple of 4, P is N / WEFT_PANEL_COLUMNS rounded up, and what stands for n
-	 * of N and above takes no part.  Engines read that as it is, where they would
-	 * rearrange B in every command.
-	 */
+	/* Integer engine: see <weft_isa_integer.h>. */
+	/** QMATMUL: A i8/u8 [..., M, K], B i8/u8/i4 [..., K, N], [bias i32 N], [multiplier] -> C i32/i8/u8 [..., M, N]. */
 	WEFT_OP_QMATMUL = 0xa0,
-	/**
-	 * QCONV: X i8/u8 [N,H,W,C], W i8/u8/i4 [KH,KW,C/G,OC], [bias i32 OC],
-	 * [multiplier] -> Y [N,OH,OW,OC].  As CONV_FWD and QMATMUL; taps in the
-	 * padding add nothing.  Where params.qconv.kernel is not 0, it is (KH, KW), there
-	 * is one group, and W is in panels: k is (kh * KW + kw) * C + c, n is OC's index.
-	 */
+	/** QCONV: X i8/u8, W i8/u8/i4, [bias i32 OC], [multiplier] -> Y i32/i8/u8: as CONV_FWD. */
 	WEFT_OP_QCONV = 0xa1,
-	/**
-	 * QUANTIZE: X f32, scale f32, [zero] -> Y i8/u8 = saturate(x / scale, rounded
-	 * to nearest even, + z).  The quotient is rounded to f32 first; NaN gives z.
-	 * scale and zero broadcast to X by extent 1; zero, of Y's type, holds z
-	 * where it is not the same everywhere, and Y's zero_point is 0 then.
-	 */
+	/** QUANTIZE: X f32, scale f32, [zero] -> Y i8/u8. */
 	WEFT_OP_QUANTIZE = 0xa2,
-	/** DEQUANTIZE: X i8/u8/i32, scale f32, [zero] -> Y f32 = (x - z, exact, rounded to f32) * scale.  Operands as in QUANTIZE. */
+	/** DEQUANTIZE: X i8/u8/i32, scale f32, [zero] -> Y f32. */
 	WEFT_OP_DEQUANTIZE = 0xa3,
-	/** REQUANTIZE: X i8/u8/i32, multiplier -> Y i8/u8 by R of X - zero point.  Of rank 1 or more.  In place. */
+	/** REQUANTIZE: X i8/u8/i32, multiplier -> Y i8/u8.  In place. */
 	WEFT_OP_REQUANTIZE = 0xa4,
-	/**
-	 * QADD: A, B i8/u8 -> Y i8/u8.  With the factors and shift of params.qadd, y =
-	 * min(max(z + floor((a' * factor[0] + b' * factor[1] + 2^(shift - 1)) / 2^shift), low), high), a' and b' less
-	 * their zero points.  Factors are -2^21 to 2^21, shift is 1 to 30.  Operands have Y's dims.  In place of A or B.
-	 */
+	/** QADD: A, B i8/u8 -> Y i8/u8.  In place of A or B. */
 	WEFT_OP_QADD = 0xa5,
-	/** QMUL: A, B i8/u8 -> Y i8/u8 by R of a' * b', with params.qmul.  Operands have Y's dims.  In place of A or B. */
+	/** QMUL: A, B i8/u8 -> Y i8/u8.  In place of A or B. */
 	WEFT_OP_QMUL = 0xa6,
-	/** QMAXPOOL: X [N,H,W,C] -> Y [N,OH,OW,C] of X's type and zero_point: the greatest in the window, then low and high.  A window without a tap in X gives low. */
+	/** QMAXPOOL: X [N,H,W,C] -> Y [N,OH,OW,C]. */
 	WEFT_OP_QMAXPOOL = 0xa7,
-	/**
-	 * QAVGPOOL: X -> Y, each i8 or u8, by R(sum of the window's X - zero point, (multiplier + count / 2) / count,
-	 * shift), divisions rounded down, with count as AVGPOOL_FWD has it; z where it is 0.
-	 */
+	/** QAVGPOOL: X [N,H,W,C] -> Y [N,OH,OW,C]. */
 	WEFT_OP_QAVGPOOL = 0xa8,
-	/** QLOOKUP: X i8/u8, table i8/u8 [256] -> Y of the table's type: element x of the table, for i8 element x + 128.  In place. */
+	/** QLOOKUP: X i8/u8, table i8/u8 [256] -> Y: functions of one element.  In place. */
 	WEFT_OP_QLOOKUP = 0xa9,
-	/**
-	 * QSOFTMAX: X i8/u8, table i32 [256] -> Y i8/u8, along the last dimension, dense.  With e = table[max - x] and
-	 * their 64-bit sum s, y = min(z + floor((e * 2^bits + floor(s / 2)) / s), the greatest value of the type).  The
-	 * table holds exp(-i * scale) in fixed point: entries below 0 or above 2^24, or a first entry of 0, fault
-	 * with WEFT_FAULT_VALUE.  params.qsoftmax.
-	 */
+	/** QSOFTMAX: X i8/u8, table i32 [256] -> Y i8/u8. */
 	WEFT_OP_QSOFTMAX = 0xaa,
-	/**
-	 * QLAYERNORM: X i8/u8, gamma i8 [N], [bias i32 N], multiplier -> Y i8/u8, along the last dimension, of extent N
-	 * up to WEFT_QLAYERNORM_MAX and dense.  With x' = x - zero point, S and Q the sums of x' and of x'^2, d = N * x'
-	 * - S and r = floor(sqrt((N * Q - S * S + epsilon) * 2^16)): t = floor((d * 2^20 + floor(r / 2)) / r), which is
-	 * the normalised value times 2^12, and y is made by R of t * gamma + bias.  params.qlayernorm; epsilon is in
-	 * units of (N * scale)^2, 1 to 2^46.
-	 */
+	/** QLAYERNORM: X i8/u8, gamma i8 [N], [bias i32 N], multiplier -> Y i8/u8. */
 	WEFT_OP_QLAYERNORM = 0xab,
-
-	/* 0xac-0xbf: integer engine. */
 
 	/* Projection engine: see <weft_isa_projection.h>. */
 	/** PROJECT: X f32/i8/u8 [N, K] -> Y bit [N, R]: signs of sums at places drawn from a seed. */
@@ -550,129 +492,11 @@ enum weft_op {
 #define WEFT_WINOGRAD_WEIGHT_LEAST_WIDTH 8
 #define WEFT_SUM_WINOGRAD_WEIGHT 128
 #define WEFT_SUM_REDUCE 256
-/** Greatest last dimension of QLAYERNORM. */
-#define WEFT_QLAYERNORM_MAX (1u << 15)
-/** Columns of a panel of integer weights. */
-#define WEFT_PANEL_COLUMNS 32
 /** Interleaved partial sums of a WEFT_SUM_REDUCE block. */
 #define WEFT_SUM_PARTIALS 16
 
 /** The sum starts from the output's present value (MATMUL, CONV_*, REDUCE with SUM, BINARY with ADD is plain). */
 #define WEFT_F_ACCUMULATE (1u << 0)
-
-/**
- * Functions of UNARY; "(y)" marks those whose gradient takes Y instead of X. alpha and beta are params.unary's.
- * Results are those of the engine's own elementary functions, the same on every
- * path: EXP is within 1.2 ulp of the exact value, SIGMOID 2.2, TANH 2.6,
- * SILU 2.9, GELU 4.9 (and 1e-43 where their gates are denormal),
- * SOFTSIGN and HARD_SWISH round each step, all others are within 0.501 ulp.
- */
-enum weft_unary {
-	WEFT_UNARY_IDENTITY = 0, /* (y) */
-	WEFT_UNARY_NEG, /* (y) */
-	WEFT_UNARY_ABS,
-	WEFT_UNARY_SIGN,
-	WEFT_UNARY_EXP, /* (y) */
-	WEFT_UNARY_LOG,
-	WEFT_UNARY_SQRT, /* (y) */
-	WEFT_UNARY_RSQRT, /* (y) */
-	WEFT_UNARY_RECIPROCAL, /* (y) */
-	WEFT_UNARY_SQUARE,
-	WEFT_UNARY_RELU, /* (y) */
-	WEFT_UNARY_LEAKY_RELU, /* x < 0 ? alpha * x : x */
-	WEFT_UNARY_ELU, /* x < 0 ? alpha * (exp(x) - 1) : x */
-	WEFT_UNARY_SELU, /* beta * (x < 0 ? alpha * (exp(x) - 1) : x) */
-	WEFT_UNARY_CELU, /* x < 0 ? alpha * (exp(x / alpha) - 1) : x */
-	WEFT_UNARY_SIGMOID, /* (y) */
-	WEFT_UNARY_TANH, /* (y) */
-	WEFT_UNARY_SOFTPLUS,
-	WEFT_UNARY_SOFTSIGN,
-	WEFT_UNARY_GELU, /* x * Phi(x), by erf */
-	WEFT_UNARY_GELU_TANH,
-	WEFT_UNARY_SILU,
-	WEFT_UNARY_MISH,
-	WEFT_UNARY_HARD_SIGMOID, /* max(0, min(1, alpha * x + beta)) */
-	WEFT_UNARY_HARD_SWISH, /* x * max(0, min(1, x / 6 + 0.5)) */
-	WEFT_UNARY_CLIP, /* min(max(x, alpha), beta) (y): f' is 1 where alpha < y < beta, else 0 */
-	WEFT_UNARY_AFFINE, /* alpha * x + beta */
-	WEFT_UNARY_POW, /* x ^ alpha */
-	WEFT_UNARY_THRESHOLDED_RELU, /* x > alpha ? x : 0 */
-	WEFT_UNARY_SHRINK, /* x < -alpha ? x + beta : x > alpha ? x - beta : 0 */
-	WEFT_UNARY_ERF,
-	WEFT_UNARY_SIN,
-	WEFT_UNARY_COS,
-	WEFT_UNARY_TAN,
-	WEFT_UNARY_ASIN,
-	WEFT_UNARY_ACOS,
-	WEFT_UNARY_ATAN,
-	WEFT_UNARY_SINH,
-	WEFT_UNARY_COSH,
-	WEFT_UNARY_ASINH,
-	WEFT_UNARY_ACOSH,
-	WEFT_UNARY_ATANH,
-	WEFT_UNARY_FLOOR,
-	WEFT_UNARY_CEIL,
-	WEFT_UNARY_ROUND, /* half to even */
-	WEFT_UNARY_NOT, /* bool */
-	WEFT_UNARY_ISNAN, /* -> bool */
-	WEFT_UNARY_ISINF, /* -> bool; alpha != 0: detect negative, beta != 0: detect positive */
-	WEFT_UNARY_FUNCTIONS,
-};
-
-/**
- * Functions of BINARY.  Comparisons give bool and take f32, i32, i64 (EQUAL: bool too); AND, OR, XOR take bool; shifts
- * take i32, i64; the rest take f32, i32, i64 (both operands and result alike).  Integers wrap around; a division by 0
- * gives 0; a negative power is truncated; a shift by less than 0 or by the width or more shifts everything out, right
- * shifts keep the sign.  MAX and MIN of floats give NaN if either is.  The activation is for f32.
- */
-enum weft_binary {
-	WEFT_BINARY_ADD = 0,
-	WEFT_BINARY_SUB,
-	WEFT_BINARY_MUL,
-	WEFT_BINARY_DIV,
-	WEFT_BINARY_POW,
-	WEFT_BINARY_MAX,
-	WEFT_BINARY_MIN,
-	WEFT_BINARY_MOD, /* sign of the divisor */
-	WEFT_BINARY_FMOD, /* sign of the dividend */
-	WEFT_BINARY_PRELU, /* a < 0 ? a * b : a */
-	WEFT_BINARY_EQUAL,
-	WEFT_BINARY_LESS,
-	WEFT_BINARY_LESS_EQUAL,
-	WEFT_BINARY_GREATER,
-	WEFT_BINARY_GREATER_EQUAL,
-	WEFT_BINARY_AND,
-	WEFT_BINARY_OR,
-	WEFT_BINARY_XOR,
-	WEFT_BINARY_SHIFT_LEFT,
-	WEFT_BINARY_SHIFT_RIGHT,
-	WEFT_BINARY_FUNCTIONS,
-};
-
-/** Functions of REDUCE and ARGREDUCE. */
-enum weft_reduce {
-	WEFT_REDUCE_SUM = 0,
-	WEFT_REDUCE_MEAN,
-	WEFT_REDUCE_MAX,
-	WEFT_REDUCE_MIN,
-	WEFT_REDUCE_PROD,
-	WEFT_REDUCE_L1,
-	WEFT_REDUCE_L2,
-	WEFT_REDUCE_SUM_SQUARE,
-	WEFT_REDUCE_LOG_SUM,
-	WEFT_REDUCE_LOG_SUM_EXP,
-	WEFT_REDUCE_FUNCTIONS,
-};
-
-/** Functions of SCATTER; all but REPLACE are those of BINARY. */
-enum weft_scatter {
-	WEFT_SCATTER_REPLACE = 0, /* X */
-	WEFT_SCATTER_ADD,
-	WEFT_SCATTER_MUL,
-	WEFT_SCATTER_MAX,
-	WEFT_SCATTER_MIN,
-	WEFT_SCATTER_FUNCTIONS,
-};
 
 /** How XENT_FWD combines the rows. */
 enum weft_xent_reduction {
