@@ -245,11 +245,10 @@ static int stop_device(struct weft_device *wdev)
 static void wedged_work(struct work_struct *work)
 {
 	struct weft_device *wdev = container_of(work, struct weft_device, wedged_work);
-	static char rebind[] = "WEDGED=rebind", none[] = "WEDGED=none";
-	char *variables[2] = {};
+	char variable[16], *variables[2] = { variable };
 	int idx;
 
-	variables[0] = weft_device_dead(wdev) ? rebind : none;
+	snprintf(variable, sizeof(variable), "WEDGED=%s", weft_device_dead(wdev) ? "rebind" : "none");
 	if (!drm_dev_enter(&wdev->drm, &idx))
 		return;
 	kobject_uevent_env(&wdev->drm.accel->kdev->kobj, KOBJ_CHANGE, variables);
