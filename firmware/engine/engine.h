@@ -23,7 +23,7 @@
 #define WEFT_SHARED_BYTES (4u << 20)
 #define WEFT_ENGINE_MAX_LANES 64
 
-enum weft_engine_isa { WEFT_ENGINE_AUTO, WEFT_ENGINE_SCALAR, WEFT_ENGINE_AVX2, WEFT_ENGINE_AVX512 };
+enum weft_engine_isa { WEFT_ENGINE_AUTO, WEFT_ENGINE_SCALAR, WEFT_ENGINE_AVX2, WEFT_ENGINE_AVX512, WEFT_ENGINE_NEON };
 
 struct weft_engine_unit;
 
@@ -44,7 +44,7 @@ struct weft_kernels {
 /** -EINVAL: that code path does not exist on this processor. -ENOMEM.  @lanes is at least 1. */
 int weft_engine_unit_new(enum weft_engine_isa isa, unsigned int lanes, struct weft_engine_unit **unit);
 void weft_engine_unit_free(struct weft_engine_unit *unit);
-/** "scalar", "avx2", "avx512". */
+/** "scalar", "avx2", "avx512", "neon". */
 const char *weft_engine_unit_kernels(const struct weft_engine_unit *unit);
 unsigned int weft_engine_unit_lanes(const struct weft_engine_unit *unit);
 

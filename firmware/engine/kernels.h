@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * Kernels are compiled once per code path: meson builds each kernel file with
- * WEFT_KERNEL_ISA set to scalar, avx2 or avx512 and the matching machine
+ * WEFT_KERNEL_ISA set to scalar, avx2, avx512 or neon and the matching machine
  * flags.  Every non-static symbol of such a file is named with WEFT_KERNEL(),
  * so that the copies do not collide:
  *
@@ -19,6 +19,7 @@
 extern const struct weft_kernels weft_kernels_scalar;
 extern const struct weft_kernels weft_kernels_avx2;
 extern const struct weft_kernels weft_kernels_avx512;
+extern const struct weft_kernels weft_kernels_neon;
 
 #ifdef WEFT_KERNEL_ISA
 

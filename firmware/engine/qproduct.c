@@ -260,7 +260,7 @@ static void correct_rows(const struct piece *piece, const uint8_t *const at[], u
 		int32_t sum = 0;
 
 		for (uint32_t k = 0; k < depth; k++)
-			sum += at[i][k];
+			sum += weft_byte(at[i] + k, piece->form->is_signed);
 		correction[i] -= wrapping_multiply(piece->weight_offset, sum);
 	}
 }

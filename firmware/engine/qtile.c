@@ -4,6 +4,8 @@
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__ARM_FEATURE_DOTPROD)
+#include <arm_neon.h>
 #endif
 
 WEFT_INTEGER_INLINE int32_t word(const uint8_t *p)
@@ -25,6 +27,10 @@ typedef __m256i sums;
 #define SUMS_LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
 #define SUMS_STORE(p, v) _mm256_storeu_si256((__m256i *)(p), v)
 #define SUMS_PAIRS(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_set1_epi32(a), b))
+#elif defined(__ARM_FEATURE_DOTPROD)
+typedef int32x4_t sums;
+#define SUMS_LOAD(p) vreinterpretq_s32_u8(vld1q_u8((const uint8_t *)(p)))
+#define SUMS_STORE(p, v) vst1q_s32(p, v)
 #else
 typedef struct {
 	int32_t at[WEFT_Q_WIDTH];
@@ -118,10 +124,52 @@ WEFT_INTEGER_INLINE sums sums_pairs(sums sum, int32_t a, sums b)
 #define TILE_CASES(body)   \
 	TILE_CASE(body, 1) \
 	TILE_CASE(body, 2) TILE_CASE(body, 3) TILE_CASE(body, 4) TILE_CASE(body, 5) TILE_CASE(body, 6)
+#elif defined(__ARM_FEATURE_DOTPROD)
+#define TILE_CASES(body)   \
+	TILE_CASE(body, 1) \
+	TILE_CASE(body, 2) \
+	TILE_CASE(body, 3) \
+	TILE_CASE(body, 4) \
+	TILE_CASE(body, 5) \
+	TILE_CASE(body, 6) \
+	TILE_CASE(body, 7) \
+	TILE_CASE(body, 8) TILE_CASE(body, 9) TILE_CASE(body, 10) TILE_CASE(body, 11) TILE_CASE(body, 12)
 #else
 #define TILE_CASES(body) TILE_CASE(body, 1) TILE_CASE(body, 2) TILE_CASE(body, 3) TILE_CASE(body, 4)
 #endif
 
+#if defined(__ARM_FEATURE_DOTPROD)
+/* Quads of signed bytes. */
+#define SUMS_QUADS(sum, a, b) vdotq_s32(sum, vreinterpretq_s8_s32(b), vreinterpretq_s8_s32(vdupq_n_s32(a)))
+
+WEFT_INTEGER_INLINE void quads_body(TILE_ARGUMENTS)
+{
+	TILE_BODY(SUMS_QUADS);
+}
+
+static void quads_tile(TILE_ARGUMENTS)
+{
+	switch (rows) {
+		TILE_CASES(quads_body)
+	}
+}
+
+static void quads_interleave(const uint8_t *const row[], bool is_signed, int32_t zero, void *panel, int32_t *sum)
+{
+	const uint8_t flip = is_signed ? 0 : 0x80;
+	int8_t *to = panel;
+
+	(void)zero;
+	for (unsigned int n = 0; n < WEFT_Q_COLUMNS; n++)
+		for (unsigned int k = 0; k < 4; k++) {
+			to[4 * n + k] = (int8_t)(row[k][n] ^ flip);
+			if (sum)
+				sum[n] += to[4 * n + k];
+		}
+}
+
+static const struct weft_qform quads_form = {4, 1, true, quads_tile, quads_interleave};
+#else
 WEFT_INTEGER_INLINE void pairs_body(TILE_ARGUMENTS)
 {
 	TILE_BODY(SUMS_PAIRS);
@@ -146,7 +194,8 @@ static void pairs_interleave(const uint8_t *const row[], bool is_signed, int32_t
 	}
 }
 
-static const struct weft_qform pairs_form = {2, 2, pairs_tile, pairs_interleave};
+static const struct weft_qform pairs_form = {2, 2, false, pairs_tile, pairs_interleave};
+#endif
 
 #if defined(__AVX512F__)
 /* Quads of bytes, on processors that have the instructions; the file is compiled for those that may not. */
@@ -199,16 +248,20 @@ static void quads_interleave(const uint8_t *const row[], bool is_signed, int32_t
 }
 #pragma GCC pop_options
 
-static const struct weft_qform quads_form = {4, 1, quads_tile, quads_interleave};
+static const struct weft_qform quads_form = {4, 1, false, quads_tile, quads_interleave};
 #endif
 
 const struct weft_qform *WEFT_KERNEL(weft_qform)(void)
 {
+#if defined(__ARM_FEATURE_DOTPROD)
+	return &quads_form;
+#else
 #if defined(__AVX512F__)
 	if (__builtin_cpu_supports("avx512vnni"))
 		return &quads_form;
 #endif
 	return &pairs_form;
+#endif
 }
 
 struct weft_qinput WEFT_KERNEL(weft_qinput)(const struct weft_qform *form, const struct weft_tensor *a)
@@ -216,8 +269,8 @@ struct weft_qinput WEFT_KERNEL(weft_qinput)(const struct weft_qform *form, const
 	struct weft_qinput input = {.is_signed = a->type == WEFT_TYPE_I8, .zero = a->zero_point};
 
 	if (form->bytes == 1) {
-		input.flip = input.is_signed ? 0x80 : 0;
-		input.offset = a->zero_point + input.flip;
+		input.flip = input.is_signed == form->is_signed ? 0 : 0x80;
+		input.offset = a->zero_point + (form->is_signed ? -input.flip : input.flip);
 	}
 	return input;
 }

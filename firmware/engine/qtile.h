@@ -3,10 +3,10 @@
  * Micro-kernels of the integer products.
  *
  * The reduced index is cut into groups that one instruction multiplies and adds
- * up: four bytes (AVX-512 VNNI, unsigned by signed) or two 16-bit numbers
- * (everything else).  A's rows and B's panels are brought to that form first:
+ * up: four bytes (AVX-512 VNNI, unsigned by signed; NEON, signed by signed) or
+ * two 16-bit numbers (everything else).  A's rows and B's panels are brought to that form first:
  *
- *	a[i][k]					u8 or s16
+ *	a[i][k]					u8, s8 or s16
  *	b[(k / group * columns + n) * group + k % group]	s8 or s16
  *
  * Numbers of 16 bits have their zero points taken off.  Bytes keep an offset:
@@ -28,6 +28,9 @@
 #elif defined(__AVX2__)
 #define WEFT_Q_WIDTH 8
 #define WEFT_Q_ROWS 6
+#elif defined(__ARM_FEATURE_DOTPROD)
+#define WEFT_Q_WIDTH 4
+#define WEFT_Q_ROWS 12
 #else
 #define WEFT_Q_WIDTH 4
 #define WEFT_Q_ROWS 4
@@ -44,6 +47,8 @@ struct weft_qform {
 	uint32_t group;
 	/** Bytes of an element of a and b, 1 or 2. */
 	uint32_t bytes;
+	/** Bytes of A are signed. */
+	bool is_signed;
 	/**
 	 * Sums of @rows by one (@vectors 1) or two vectors of columns, from @start or
 	 * (NULL) from what @c holds.  A row of A is @runs runs of @groups groups, the
@@ -65,7 +70,7 @@ const struct weft_qform *WEFT_KERNEL(weft_qform)(void);
 struct weft_qinput {
 	bool is_signed;
 	int32_t zero;
-	/** Bytes: what is added to make them unsigned, and oa. */
+	/** Bytes: what is added to make them of the form's sign, and oa. */
 	uint8_t flip;
 	int32_t offset;
 };

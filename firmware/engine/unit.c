@@ -14,6 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include "kernels.h"
 
 struct lane {
@@ -58,6 +63,9 @@ static const struct weft_kernels *choose_kernels(enum weft_engine_isa isa)
 		return &weft_kernels_avx512;
 	if (avx2 && (isa == WEFT_ENGINE_AUTO || isa == WEFT_ENGINE_AVX2))
 		return &weft_kernels_avx2;
+#elif defined(__aarch64__)
+	if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP && (isa == WEFT_ENGINE_AUTO || isa == WEFT_ENGINE_NEON))
+		return &weft_kernels_neon;
 #endif
 	if (isa == WEFT_ENGINE_AUTO || isa == WEFT_ENGINE_SCALAR)
 		return &weft_kernels_scalar;

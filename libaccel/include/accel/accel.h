@@ -79,7 +79,7 @@ void accel_log_set(accel_log_function function, void *user, enum accel_log_level
  *	"embedded[:options]"	the device model in this process; options,
  *				separated by commas: mem=SIZE (device memory, K, M, G
  *				are powers of 1024; default 256M), threads=N (compute
- *				lanes; default 1), isa=auto|scalar|avx2|avx512 (code
+ *				lanes; default 1), isa=auto|scalar|avx2|avx512|neon (code
  *				path of the engine: same results), profile=NAME
  *				(modelled device, see accel_device_info; default host,
  *				since a processor core is what computes here)
@@ -105,7 +105,7 @@ struct accel_device_info {
 	uint64_t page_bytes; /* granule of device memory */
 	uint64_t local_memory_bytes; /* scratch inside the engines, not part of device memory */
 	uint32_t threads; /* compute lanes */
-	char kernels[16]; /* code path of the engine: "scalar", "avx2", "avx512" */
+	char kernels[16]; /* code path of the engine: "scalar", "avx2", "avx512", "neon" */
 	uint64_t clock_hz; /* of the model */
 	uint64_t macs_per_cycle; /* f32; 0: less than one */
 	uint64_t device_bytes_per_second;

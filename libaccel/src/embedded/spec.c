@@ -75,6 +75,7 @@ static int parse_isa(const char *text, int length, struct embedded_options *opti
 		{"scalar", WEFT_ENGINE_SCALAR},
 		{"avx2", WEFT_ENGINE_AVX2},
 		{"avx512", WEFT_ENGINE_AVX512},
+		{"neon", WEFT_ENGINE_NEON},
 	};
 
 	for (size_t i = 0; i < sizeof(isas) / sizeof(isas[0]); i++) {
@@ -83,7 +84,7 @@ static int parse_isa(const char *text, int length, struct embedded_options *opti
 			return 0;
 		}
 	}
-	return accel_fail(EINVAL, "embedded device: isa=%.*s; expected auto, scalar, avx2 or avx512", length, text);
+	return accel_fail(EINVAL, "embedded device: isa=%.*s; expected auto, scalar, avx2, avx512 or neon", length, text);
 }
 
 static int parse_profile(const char *text, int length, struct embedded_options *options)

@@ -219,10 +219,11 @@ uint32_t float_bits(float x)
 
 int op_units_make(void **state)
 {
-	static const enum weft_engine_isa isas[] = {WEFT_ENGINE_SCALAR, WEFT_ENGINE_AVX2, WEFT_ENGINE_AVX512};
+	static const enum weft_engine_isa isas[] = {WEFT_ENGINE_SCALAR, WEFT_ENGINE_AVX2, WEFT_ENGINE_AVX512,
+						    WEFT_ENGINE_NEON};
 
 	(void)state;
-	for (unsigned int i = 0; i < 3; i++)
+	for (unsigned int i = 0; i < 4; i++)
 		for (unsigned int lanes = 1; lanes <= 3; lanes++)
 			if (!weft_engine_unit_new(isas[i], lanes, &op_units[op_unit_count]))
 				op_unit_count++;

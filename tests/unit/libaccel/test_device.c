@@ -37,7 +37,7 @@ static void specs(void **state)
 		{"embedded:threads=0", -EINVAL, "threads=0; expected a number from 1 to 64"},
 		{"embedded:threads=65", -EINVAL, "threads=65"},
 		{"embedded:threads=two", -EINVAL, "threads=two"},
-		{"embedded:isa=sse", -EINVAL, "expected auto, scalar, avx2 or avx512"},
+		{"embedded:isa=sse", -EINVAL, "expected auto, scalar, avx2, avx512 or neon"},
 		{"embedded:isa=avx", -EINVAL, "isa=avx;"},
 		{"embedded:profile=gpu", -EINVAL, "expected one of weft-1, m0, m4f, a72, tx2, tpuv1, host"},
 		{"embedded:memory=1M", -EINVAL, "unknown option \"memory\""},
