@@ -7,16 +7,20 @@
  *	absent).  Attributes functions (T), bits (d), seed, and for the former taps,
  *	terms of a random vector (8).  The result can only be read by BitMatMul.
  *	BitMatMul(bits, W [T * d, M], [bias M]) -> float [N, M]; attribute signs (1): a
- *	bit stands for -1 or 1, or (0) for 0 or 1.
+ *	bit stands for -1 or 1, or (0) for 0 or 1.  Where W comes from a DequantizeLinear of
+ *	int8 constants around 0, sums are of integers.
  *	ProjectMean(X [N, L]) -> float [N, T * d]; attributes as of Project.
  *	ProjectTernary(X [...]) -> float [..., channels]; attributes channels, seed.
  *
  * <weft_isa_projection.h> defines what they compute.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "graph/layout.h"
+#include "import/expression.h"
 #include "import/operators.h"
+#include "import/quantized.h"
 #include "weft/error.h"
 
 #define DEFAULT_TAPS 8
@@ -162,14 +166,70 @@ int weft_lower_project_ternary(struct weft_lower *lower)
 		 : weft_build(lower->graph, lower->node_name, WEFT_OP_PROJECT_TERNARY, &params, 1, 2, operand, NULL);
 }
 
+/* Weights [K, M] of bytes around 0 that a DequantizeLinear makes numbers, with a scale for each column or for all. */
+static const struct weft_integer *byte_weights(const struct weft_lower *lower, const struct weft_operand *bits)
+{
+	const struct weft_integer *w = weft_integer_input(lower, 1, true);
+
+	if (!w || !w->constant || w->constant->type != WEFT_TYPE_I8 || w->constant->rank != 2 ||
+	    w->constant->dims[0] != bits->layout.dims[1] || (w->quantization.count > 1 && w->quantization.axis != 1))
+		return NULL;
+	for (uint32_t i = 0; i < w->quantization.count; i++)
+		if (w->quantization.zero[i])
+			return NULL;
+	return w;
+}
+
+/* The product of bits and bytes as totals, then as numbers, then the bias. */
+static int bit_matmul_bytes(struct weft_lower *lower, const struct weft_operand *bits, const struct weft_integer *w,
+			    uint32_t signs)
+{
+	const union weft_params params = {.bits = {.signs = signs}};
+	const uint32_t columns = w->constant->dims[1];
+	struct weft_layout weights = {.type = WEFT_TYPE_I8, .rank = 2, .dims = {w->constant->dims[0], columns}};
+	struct weft_layout scales = {.type = WEFT_TYPE_F32, .rank = 2, .dims = {1, w->quantization.count}};
+	struct weft_layout result = {.type = WEFT_TYPE_I32, .rank = 2, .dims = {bits->layout.dims[0], columns}};
+	struct weft_expression e = {.lower = lower};
+	struct weft_operand totals, y, b, scale;
+	void *data;
+
+	weft_layout_dense(&result);
+	b = weft_expression_constant(&e, &weights, &data);
+	if (data)
+		memcpy(data, w->constant->data, w->constant->elements);
+	scale = weft_expression_constant(&e, &scales, &data);
+	for (uint32_t i = 0; data && i < w->quantization.count; i++)
+		((float *)data)[i] = (float)w->quantization.scale[i];
+	if (!e.error)
+		e.error = weft_temporary(lower, &result, &totals);
+	if (!e.error)
+		e.error = weft_build(lower->graph, lower->node_name, WEFT_OP_BIT_MATMUL, &params, 4, 5,
+				     (struct weft_operand[]){*bits, b, WEFT_ABSENT, WEFT_ABSENT, totals}, NULL);
+	result.type = WEFT_TYPE_F32;
+	if (!e.error)
+		e.error = weft_temporary(lower, &result, &y);
+	if (!e.error)
+		e.error = weft_build_broadcast(lower->graph, lower->node_name, WEFT_OP_DEQUANTIZE, NULL, 3, 4,
+					       (struct weft_operand[]){totals, scale, WEFT_ABSENT, y}, 3, NULL);
+	if (!e.error && weft_has_input(lower, 2))
+		y = weft_expression_binary(&e, WEFT_BINARY_ADD, y, weft_expression_input(&e, 2));
+	return e.error ? e.error : weft_expression_output(&e, 0, y);
+}
+
 int weft_lower_bit_matmul(struct weft_lower *lower)
 {
 	int64_t signs = weft_attribute_int(lower, "signs", 1);
 	union weft_params params = {.bits = {.signs = signs != 0}};
 	struct weft_operand operand[5] = {WEFT_ABSENT, WEFT_ABSENT, WEFT_ABSENT, WEFT_ABSENT, WEFT_ABSENT};
 	struct weft_layout layout = {.type = WEFT_TYPE_F32, .rank = 2};
+	const struct weft_integer *bytes;
 	int r = weft_input(lower, 0, &operand[0]);
 
+	if (!r && operand[0].layout.type == WEFT_TYPE_BIT) {
+		bytes = byte_weights(lower, &operand[0]);
+		if (bytes)
+			return bit_matmul_bytes(lower, &operand[0], bytes, params.bits.signs);
+	}
 	if (!r)
 		r = weft_input(lower, 1, &operand[1]);
 	if (!r && weft_has_input(lower, 2))

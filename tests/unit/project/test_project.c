@@ -423,6 +423,35 @@ static void test_operators(void **unused)
 	}
 }
 
+static void fill_features(struct run_graph *run, const struct weft_graph *graph)
+{
+	int64_t *features = run_graph_memory(run, graph->input[0]);
+
+	for (int64_t i = 0; i < BATCH * 5; i++)
+		features[i] = i % 5 > 2 && i % 2 ? -1 : i * 0x123456789abcd % INT64_MAX;
+}
+
+/* Scores of a classifier of text, and whether a product of bits and bytes took part. */
+static bool text_scores(const struct weft_model *model, float scores[BATCH * CLASSES])
+{
+	struct weft_graph_options options = {.batch = BATCH};
+	struct weft_graph *graph;
+	struct run_graph *run;
+	bool bytes = false;
+
+	must(weft_model_graph(model, &options, &graph));
+	run = run_graph_new(graph);
+	fill_features(run, graph);
+	run_graph_step(run);
+	memcpy(scores, run_graph_memory(run, graph->model_output[0]), BATCH * CLASSES * sizeof(float));
+	for (uint32_t i = 0; i < graph->operations; i++)
+		bytes |= graph->operation[i].opcode == WEFT_OP_BIT_MATMUL &&
+			 graph->value[graph->operation[i].operand[1]].layout.type == WEFT_TYPE_I8;
+	run_graph_free(run);
+	weft_graph_free(graph);
+	return bytes;
+}
+
 /* Classifiers of text: gradients, what is absent, and bytes in the place of floats. */
 static void test_text(void **unused)
 {
@@ -447,24 +476,23 @@ static void test_text(void **unused)
 		struct weft_model *model;
 		struct weft_graph *graph;
 		struct run_graph *run;
-		int64_t *features;
+		float scores[2][BATCH * CLASSES];
 		uint32_t weights;
 
 		must(weft_text_projection_new(&how, &model));
 		must(weft_model_graph(model, &options, &graph));
 		run = run_graph_new(graph);
-		features = run_graph_memory(run, graph->input[0]);
-		for (int64_t i = 0; i < BATCH * 5; i++)
-			features[i] = i % 5 > 2 && i % 2 ? -1 : i * 0x123456789abcd % INT64_MAX;
+		fill_features(run, graph);
 		fill_labels(run, graph, false);
 		assert_int_equal(check_gradients(run, graph), tensors[k]);
 		run_graph_free(run);
 		weft_graph_free(graph);
+		assert_false(text_scores(model, scores[0]));
 		must(weft_model_compact(model, &weights));
 		assert_int_equal(weights, tensors[k] / 2);
-		options.training = options.gradients_as_outputs = false;
-		must(weft_model_graph(model, &options, &graph));
-		weft_graph_free(graph);
+		assert_int_equal(text_scores(model, scores[1]), kinds[k] == WEFT_TEXT_SGNN);
+		for (unsigned int i = 0; i < BATCH * CLASSES; i++)
+			assert_true(fabsf(scores[0][i] - scores[1][i]) < 0.02f);
 		weft_model_free(model);
 	}
 }
