@@ -7,7 +7,7 @@
  *	budgets MODEL.onnx BATCH sgd|adam STEPS PERCENT HOST...
  *
  * The second form tries one device budget, in percent of the unconstrained peak,
- * with each host budget (bytes, or "least"), so that storage takes the rest.
+ * with each host budget (a size such as 512K, or "least"), so that storage takes the rest.
  * The environment's WEFT_BENCH_STORAGE names the directory of the page file,
  * WEFT_BENCH_DEVICE another device.
  */
@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 
 #include "plan/plan.h"
+#include "sizes.h"
 #include "weft/error.h"
 #include "weft/session.h"
 
@@ -163,7 +164,9 @@ static void with_hosts(const struct setting *s, const struct weft_session_option
 		open_session(s, keep, &base, &refusal);
 		options.policy = WEFT_POLICY_AUTO;
 		options.device_bytes = weft_session_plan(base)->peak[WEFT_TIER_DEVICE] * percent / 100;
-		options.host_bytes = least ? 4096 : strtoull(*hosts, NULL, 0);
+		options.host_bytes = 4096;
+		if (!least && size_parse(*hosts, &options.host_bytes))
+			exit(fprintf(stderr, "%s: expected a size, for example 512K, or least\n", *hosts));
 		options.storage_bytes = UINT64_MAX;
 		options.storage_dir = storage_dir();
 		if (open_session(s, &options, &session, &refusal)) {
