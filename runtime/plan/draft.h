@@ -62,7 +62,8 @@ struct weft_tactics {
 /**
  * Go through the order of @problem once, keeping within room: when memory runs
  * short, what is least needed is paged out or dropped for recomputation, and
- * brought back when needed.  -ENOSPC: not possible in that room.
+ * brought back when needed.  -ENOSPC: not possible in that room.  -ENODATA: what a
+ * recomputation needs was let go, which would be a mistake of the simulation.
  */
 int weft_simulate(const struct weft_problem *problem, const struct weft_tactics *tactics, struct weft_draft **draft);
 

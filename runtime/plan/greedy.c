@@ -185,7 +185,7 @@ static int attempt(struct planning *p, const struct tactic *tactic, uint64_t roo
 
 		result = weft_simulate(p->problem[tactic->order], &tactics, &draft);
 		if (result)
-			return result;
+			return result == -ENODATA ? -ENOSPC : result;
 		if (ahead > 0)
 			result = weft_draft_prefetch(draft, room, ahead);
 		if (!result)

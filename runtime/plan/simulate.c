@@ -434,6 +434,14 @@ static int recompute(struct simulation *s, uint32_t b)
 			}
 		}
 	}
+	/*
+	 * Making room for it can have dropped values that are made of it, which asked for it
+	 * to be made again, when it was not there yet.  Now it is.
+	 */
+	if (!result && s->state[b].pending) {
+		s->state[b].pending = false;
+		result = sim_drop_claims(s, b, false);
+	}
 	for (uint32_t w = 0; !result && w < base->writers; w++) {
 		weft_id o = base->writer[w];
 
@@ -454,10 +462,10 @@ static int bring(struct simulation *s, uint32_t b)
 		return 0;
 	if (state->pending)
 		return recompute(s, b);
-	/* A value that was let go although a chain of recomputation needs it again: this tactic does not work out. */
+	/* Let go although something needs it: a plan made of that would be refused. */
 	if (state->host == WEFT_NONE && state->storage == WEFT_NONE)
 		return s->problem->base[b].writers
-			       ? -ENOSPC
+			       ? -ENODATA
 			       : weft_fail(EINVAL, "value '%s' is read before anything writes it",
 					   s->problem->graph->value[s->problem->base[b].value].name);
 	if (state->host == WEFT_NONE) {

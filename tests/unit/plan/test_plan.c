@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 #include "plan/bound.h"
+#include "plan/draft.h"
+#include "plan/split.h"
 #include "plan/plan.h"
 #include "random_graph.h"
 #include "weft/error.h"
@@ -152,6 +154,72 @@ static void plans_are_above_the_bound(void **state)
 	}
 	/* Somewhere it is close. */
 	assert_true(closest < 0.02);
+}
+
+/*
+ * A value that is dropped for recomputation keeps what it will be made of, and what was
+ * made again is let go like anything else: no activation stays to the end, and none is
+ * gone when it is needed (-ENODATA).
+ */
+static void recomputation_leaves_nothing_behind(void **state)
+{
+	unsigned int worked = 0, recomputed = 0;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 200; seed++) {
+		struct weft_plan_refusal refusal;
+		struct weft_problem *problem;
+		struct weft_graph *split;
+		struct weft_plan *p;
+		struct setting s;
+		uint8_t *home;
+		uint64_t peak;
+
+		set_up(&s, seed, 6 + (unsigned int)seed % 60);
+		assert_int_equal(plan(&s, UINT64_MAX, &p, &refusal), 0);
+		peak = p->peak[WEFT_TIER_DEVICE];
+		weft_plan_free(p);
+		/* Values in parts are made together, and needed one by one. */
+		if (seed % 4 && !weft_graph_split(s.graph, 2 * (uint32_t)(seed % 4), 1024, &split)) {
+			weft_graph_free(s.graph);
+			s.graph = split;
+			random_costs_free(&s.costs);
+			s.costs = random_costs(split);
+		}
+		assert_int_equal(weft_problem_new(s.graph, s.request.costs, WEFT_ORDER_EAGER, &problem), 0);
+		home = calloc(problem->bases, 1);
+		for (unsigned int i = 0; i < 8 * 24; i++) {
+			struct weft_tactics tactics = {
+				.room = {peak * (2 + i / 8) / 32, i % 3 ? peak / 4 : UINT64_MAX, 0},
+				.in_place = true,
+				.recompute = true,
+				.page_host = i & 1,
+				.by_bytes = i & 2,
+				.home = home,
+			};
+			struct weft_draft *draft = NULL;
+			int result;
+
+			memset(home, i & 4 ? WEFT_TIER_HOST : WEFT_TIER_DEVICE, problem->bases);
+			result = weft_simulate(problem, &tactics, &draft);
+			if (result && result != -ENOSPC)
+				fail_msg("seed %d, tactics %u: %d", (int)seed, i, result);
+			if (result)
+				continue;
+			for (uint32_t b = 0; b < draft->blocks; b++)
+				if (draft->block[b].tier == WEFT_TIER_DEVICE && draft->block[b].end == WEFT_NONE &&
+				    !problem->base[draft->block[b].base].persistent)
+					fail_msg("seed %d, tactics %u: '%s' stays in device memory", (int)seed, i,
+						 s.graph->value[problem->base[draft->block[b].base].value].name);
+			worked++;
+			recomputed += draft->recomputed;
+			weft_draft_free(draft);
+		}
+		free(home);
+		weft_problem_free(problem);
+		tear_down(&s);
+	}
+	assert_true(worked > 1000 && recomputed > 1000);
 }
 
 static void least_budget_is_an_edge(void **state)
@@ -519,15 +587,11 @@ static void checker_refuses_broken_plans(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plans_hold_at_every_budget),
-		cmocka_unit_test(plans_are_above_the_bound),
-		cmocka_unit_test(least_budget_is_an_edge),
-		cmocka_unit_test(host_budget_spills_to_storage),
-		cmocka_unit_test(little_host_memory),
-		cmocka_unit_test(more_host_memory_is_no_loss),
-		cmocka_unit_test(planning_is_deterministic),
-		cmocka_unit_test(policies_keep_to_their_means),
-		cmocka_unit_test(time_budget),
+		cmocka_unit_test(plans_hold_at_every_budget),	       cmocka_unit_test(plans_are_above_the_bound),
+		cmocka_unit_test(recomputation_leaves_nothing_behind), cmocka_unit_test(least_budget_is_an_edge),
+		cmocka_unit_test(host_budget_spills_to_storage),       cmocka_unit_test(little_host_memory),
+		cmocka_unit_test(more_host_memory_is_no_loss),	       cmocka_unit_test(planning_is_deterministic),
+		cmocka_unit_test(policies_keep_to_their_means),	       cmocka_unit_test(time_budget),
 		cmocka_unit_test(checker_refuses_broken_plans),
 	};
 
