@@ -136,8 +136,7 @@ int weft_device_init(struct weft_device *wdev)
 		return ret;
 
 	/* Both are of use for getting memory back. */
-	wdev->submit_wq =
-		weft_alloc(alloc_workqueue("weft-submit", WQ_HIGHPRI | WQ_MEM_RECLAIM | WEFT_WQ_PERCPU, 0));
+	wdev->submit_wq = weft_alloc(alloc_workqueue("weft-submit", WQ_MEM_RECLAIM | WEFT_WQ_PERCPU, 0));
 	ret = keep_workqueue(drm, wdev->submit_wq);
 	if (ret)
 		return ret;

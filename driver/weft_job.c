@@ -20,6 +20,7 @@
 #include "weft_job.h"
 #include "weft_pm.h"
 #include "weft_queue.h"
+#include "weft_sched.h"
 #include "weft_sync.h"
 #include "weft_trace.h"
 
@@ -136,7 +137,7 @@ struct dma_fence *weft_job_run(struct weft_job *job)
 	dma_fence_get(job->fence); /* the scheduler's */
 	trace_weft_job_run(context->id, job->queue->hw_id, job->fence->context, job->fence->seqno, job->request.bytes);
 	job->call.complete = job_complete;
-	ret = weft_ring_submit_job(wdev, &job->call, &job->request);
+	ret = weft_ring_submit_job(wdev, &job->call, &job->request, READ_ONCE(job->queue->submitted) != job->number);
 	if (ret)
 		job_end(job, ret);
 	return job->fence;
@@ -152,7 +153,7 @@ struct dma_fence *weft_job_run(struct weft_job *job)
 int weft_job_resubmit(struct weft_job *job)
 {
 	job->seen = false;
-	return weft_ring_submit_job(job_device(job), &job->call, &job->request);
+	return weft_ring_submit_job(job_device(job), &job->call, &job->request, false);
 }
 
 /**
@@ -266,6 +267,7 @@ int weft_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	ret = job_push(queue, job, &syncs, &args->job);
 	if (ret)
 		goto err_free_job;
+	weft_sched_hurry(queue->context->wdev);
 	weft_syncs_put(&syncs);
 	weft_queue_put(queue);
 	return 0;

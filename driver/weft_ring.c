@@ -13,6 +13,10 @@
  *
  * Jobs never wait for room: the scheduler hands out no more of them than the
  * device has slots, and the table and the ring have room for all slots.
+ *
+ * The doorbell is dear: it leaves the guest, or crosses the bus.  It rings once for
+ * several jobs when more are about to follow, at the latest when the scheduler has
+ * found that none does.
  */
 #include <linux/dma-mapping.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
@@ -26,6 +30,32 @@
 
 #define PLACE_MASK 0xffff
 
+/* Jobs that the device is told of together at most. */
+#define MOST_UNTOLD 8
+
+/*
+ * This takes turns with the scheduler's work, on the same workqueue.  Once a turn of that
+ * has put nothing into the ring, nobody else will ring the doorbell.
+ */
+static void ring_doorbell_work(struct work_struct *work)
+{
+	struct weft_device *wdev = container_of(work, struct weft_device, ring.doorbell_work);
+	struct weft_ring *ring = &wdev->ring;
+	unsigned long flags;
+
+	spin_lock_irqsave(&ring->lock, flags);
+	if (ring->untold != ring->untold_before && work_pending(&wdev->sched.work_run_job)) {
+		ring->untold_before = ring->untold;
+		queue_work(wdev->submit_wq, work);
+	} else {
+		if (ring->untold && !ring->closed)
+			weft_doorbell(wdev, WEFT_HW_DOORBELL_REQUEST);
+		ring->untold = 0;
+		ring->untold_before = 0;
+	}
+	spin_unlock_irqrestore(&ring->lock, flags);
+}
+
 int weft_ring_init(struct weft_device *wdev)
 {
 	struct weft_ring *ring = &wdev->ring;
@@ -35,6 +65,7 @@ int weft_ring_init(struct weft_device *wdev)
 	spin_lock_init(&ring->lock);
 	sema_init(&ring->room, WEFT_RING_CALLS);
 	init_waitqueue_head(&ring->released);
+	INIT_WORK(&ring->doorbell_work, ring_doorbell_work);
 	ring->closed = true;
 	/* Room for an answer to everything that can be unanswered, so the device never waits. */
 	ring->entries = roundup_pow_of_two(WEFT_RING_PLACES);
@@ -64,6 +95,7 @@ void weft_ring_open(struct weft_device *wdev)
 	memset(ring->events, 0, ring->entries * sizeof(*ring->events));
 	ring->tail = 0;
 	ring->head = 0;
+	ring->untold = 0;
 	ring->closed = false;
 	spin_unlock_irqrestore(&ring->lock, flags);
 	weft_mailbox_write32(wdev, request_tail, 0);
@@ -112,6 +144,15 @@ void weft_ring_release(struct weft_device *wdev)
 	wake_up_all(&wdev->ring.released);
 }
 
+static void ring_remove(struct weft_ring *ring, u32 place)
+{
+	lockdep_assert_held(&ring->lock);
+	ring->calls[place]->active = false;
+	ring->calls[place] = NULL;
+	if (place < WEFT_RING_JOBS)
+		ring->jobs--;
+}
+
 static void ring_stray(struct weft_device *wdev, u32 sequence)
 {
 	wdev->ring.strays++;
@@ -145,8 +186,7 @@ static bool ring_take(struct weft_device *wdev, struct weft_hw_event *event, str
 		*call = NULL;
 		return true;
 	}
-	ring->calls[place] = NULL;
-	(*call)->active = false;
+	ring_remove(ring, place);
 	return true;
 }
 
@@ -182,6 +222,17 @@ bool weft_ring_poll(struct weft_device *wdev)
 	return any;
 }
 
+/**
+ * weft_ring_idle() - has the device no job?
+ * @wdev: the device
+ *
+ * Return: true if it had none a moment ago.
+ */
+bool weft_ring_idle(struct weft_device *wdev)
+{
+	return !READ_ONCE(wdev->ring.jobs);
+}
+
 enum ring_user {
 	RING_JOB, /* also of a reset */
 	RING_CALL,
@@ -189,11 +240,12 @@ enum ring_user {
 };
 
 /*
- * Put a request into the ring, with @call in a free place.  Return: 0, -ENODEV (closed),
- * -EAGAIN (held), -EBUSY (no place).
+ * Put a request into the ring, with @call in a free place.  @more: another will follow soon,
+ * so that the device need not be told yet.  Return: 0, -ENODEV (closed), -EAGAIN (held),
+ * -EBUSY (no place).
  */
 static int ring_put(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request,
-		    enum ring_user user)
+		    enum ring_user user, bool more)
 {
 	u32 first = user == RING_JOB ? 0 : WEFT_RING_JOBS, count = user == RING_JOB ? WEFT_RING_JOBS : WEFT_RING_CALLS;
 	struct weft_ring *ring = &wdev->ring;
@@ -218,6 +270,8 @@ static int ring_put(struct weft_device *wdev, struct weft_call *call, struct wef
 	call->sequence = ring->generation << 16 | place;
 	call->active = true;
 	ring->calls[place] = call;
+	if (place < WEFT_RING_JOBS)
+		ring->jobs++;
 	request->sequence = call->sequence;
 	entry = wdev->control + wdev->hw.request_offset +
 		(ring->tail & (wdev->hw.request_entries - 1)) * sizeof(*request);
@@ -225,8 +279,13 @@ static int ring_put(struct weft_device *wdev, struct weft_call *call, struct wef
 	call->index = ring->tail++;
 	/* iowrite32() orders the entry before the index, and that before the doorbell. */
 	weft_mailbox_write32(wdev, request_tail, ring->tail);
+	more &= ring->jobs < wdev->hw.slots && ring->untold + 1 < MOST_UNTOLD;
+	ring->untold = more ? ring->untold + 1 : 0;
 	spin_unlock_irqrestore(&ring->lock, flags);
-	weft_doorbell(wdev, WEFT_HW_DOORBELL_REQUEST);
+	if (more)
+		queue_work(wdev->submit_wq, &ring->doorbell_work);
+	else
+		weft_doorbell(wdev, WEFT_HW_DOORBELL_REQUEST);
 	weft_reset_watch(wdev);
 	return 0;
 }
@@ -236,12 +295,13 @@ static int ring_put(struct weft_device *wdev, struct weft_call *call, struct wef
  * @wdev: the device
  * @call: the job's; its complete() is called when the job has ended
  * @request: the job's request; sequence is filled in
+ * @more: the scheduler's work hands this job over, and others wait for it behind this one
  *
  * Return: 0 or -ENODEV.
  */
-int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request)
+int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request, bool more)
 {
-	return ring_put(wdev, call, request, RING_JOB);
+	return ring_put(wdev, call, request, RING_JOB, more);
 }
 
 /**
@@ -259,10 +319,8 @@ bool weft_ring_forget(struct weft_device *wdev, struct weft_call *call)
 
 	spin_lock_irqsave(&ring->lock, flags);
 	active = call->active;
-	if (active) {
-		ring->calls[call->sequence & PLACE_MASK] = NULL;
-		call->active = false;
-	}
+	if (active)
+		ring_remove(ring, call->sequence & PLACE_MASK);
 	spin_unlock_irqrestore(&ring->lock, flags);
 	return active;
 }
@@ -281,9 +339,8 @@ void weft_ring_cancel_calls(struct weft_device *wdev)
 
 		spin_lock_irqsave(&ring->lock, flags);
 		call = ring->calls[place];
-		ring->calls[place] = NULL;
 		if (call)
-			call->active = false;
+			ring_remove(ring, place);
 		spin_unlock_irqrestore(&ring->lock, flags);
 		if (call)
 			call->complete(call, NULL);
@@ -330,7 +387,7 @@ int weft_ring_call(struct weft_device *wdev, struct weft_hw_request *request)
 	down(&wdev->ring.room);
 	do {
 		wait_event(wdev->ring.released, !READ_ONCE(wdev->ring.held) || weft_device_dead(wdev));
-		ret = weft_device_dead(wdev) ? -ENODEV : ring_put(wdev, &waiter.call, request, RING_CALL);
+		ret = weft_device_dead(wdev) ? -ENODEV : ring_put(wdev, &waiter.call, request, RING_CALL, false);
 	} while (ret == -EAGAIN);
 	if (ret)
 		goto out;
@@ -366,7 +423,7 @@ int weft_ring_call_timeout(struct weft_device *wdev, struct weft_hw_request *req
 	init_completion(&waiter.done);
 	if (down_trylock(&wdev->ring.room))
 		return -EBUSY;
-	ret = ring_put(wdev, &waiter.call, request, RING_CALL_OF_RESET);
+	ret = ring_put(wdev, &waiter.call, request, RING_CALL_OF_RESET, false);
 	if (ret)
 		goto out;
 	if (!wait_for_completion_timeout(&waiter.done, patience)) {

@@ -7,6 +7,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include <weft_hw.h>
 
@@ -36,8 +37,12 @@ struct weft_call {
  * struct weft_ring - the request ring, the event ring, and what is unanswered
  * @lock: protects everything here; taken in interrupts
  * @calls: unanswered requests; the place is in the low bits of the sequence number
+ * @jobs: of them, jobs
  * @generation: high bits of the next sequence number
  * @tail: requests written
+ * @untold: of them, those written since the doorbell rang last
+ * @untold_before: @untold when @doorbell_work ran last
+ * @doorbell_work: rings it, if nothing else has
  * @head: events taken
  * @events: the event ring
  * @events_dma: its bus address
@@ -51,8 +56,12 @@ struct weft_call {
 struct weft_ring {
 	spinlock_t lock; /* of everything here */
 	struct weft_call *calls[WEFT_RING_PLACES];
+	u32 jobs;
 	u32 generation;
 	u32 tail;
+	u32 untold;
+	u32 untold_before;
+	struct work_struct doorbell_work;
 	u32 head;
 	struct weft_hw_event *events;
 	dma_addr_t events_dma;
@@ -71,7 +80,8 @@ void weft_ring_close(struct weft_device *wdev);
 void weft_ring_hold(struct weft_device *wdev);
 void weft_ring_release(struct weft_device *wdev);
 bool weft_ring_poll(struct weft_device *wdev);
-int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request);
+bool weft_ring_idle(struct weft_device *wdev);
+int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request, bool more);
 bool weft_ring_forget(struct weft_device *wdev, struct weft_call *call);
 void weft_ring_cancel_calls(struct weft_device *wdev);
 int weft_ring_call(struct weft_device *wdev, struct weft_hw_request *request);

@@ -10,10 +10,12 @@
  * are kept in order by the firmware, so they are handed over without waiting for
  * one another.
  *
- * Jobs are handed over on the processor that submitted them, at once: the workqueue is
- * bound to processors and of high priority, because waking another processor can cost
- * more than the rest of a submission.  It need not be ordered: run_job is one work item,
- * which never runs twice at a time, and free_job touches only jobs that have ended.
+ * Jobs are handed over on the processor that submitted them: the workqueue is bound to
+ * processors, because waking another one can cost more than the rest of a submission.
+ * An idle device gets a job at once, see weft_sched_hurry(); one that is busy gets jobs
+ * when the submitter has submitted what it had, so that many go over together.  The
+ * workqueue need not be ordered: run_job is one work item, which never runs twice at a
+ * time, and free_job touches only jobs that have ended.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
@@ -72,6 +74,19 @@ void weft_sched_stop_entity(struct weft_device *wdev, struct drm_sched_entity *e
 	enable_work(&wdev->sched.work_run_job);
 	/* What was pushed meanwhile could not queue it.  A stopped scheduler ignores this. */
 	queue_work(wdev->submit_wq, &wdev->sched.work_run_job);
+}
+
+/**
+ * weft_sched_hurry() - if the device has nothing to do, hand over what was pushed now
+ * @wdev: the device
+ *
+ * The submitter makes way for the scheduler's work, which would otherwise run when it
+ * sleeps or its time is over.
+ */
+void weft_sched_hurry(struct weft_device *wdev)
+{
+	if (weft_ring_idle(wdev))
+		flush_work(&wdev->sched.work_run_job);
 }
 
 /* User space is gone by now, so no job is left. */
