@@ -319,7 +319,10 @@ enum weft_fault WEFT_KERNEL(weft_qconv)(WEFT_KERNEL_ARGUMENTS)
 			return reason;
 	}
 	if (!in_panels && WEFT_KERNEL(weft_is_qdepthwise)(command)) {
-		WEFT_KERNEL(weft_qconv_depthwise)(unit, command, pointer);
+		if (WEFT_KERNEL(weft_is_qdepthwise3)(command))
+			WEFT_KERNEL(weft_qconv_depthwise3)(unit, command, pointer);
+		else
+			WEFT_KERNEL(weft_qconv_depthwise)(unit, command, pointer);
 		return WEFT_FAULT_NONE;
 	}
 	if (use_box(&p)) {

@@ -12,4 +12,9 @@ bool WEFT_KERNEL(weft_is_qdepthwise)(const struct weft_cmd *command);
 void WEFT_KERNEL(weft_qconv_depthwise)(struct weft_engine_unit *unit, const struct weft_cmd *command,
 				       void *const pointer[]);
 
+/** The same for three by three taps by quads of bytes, of commands that weft_is_qdepthwise() is true for. */
+bool WEFT_KERNEL(weft_is_qdepthwise3)(const struct weft_cmd *command);
+void WEFT_KERNEL(weft_qconv_depthwise3)(struct weft_engine_unit *unit, const struct weft_cmd *command,
+					void *const pointer[]);
+
 #endif /* WEFT_ENGINE_QDEPTHWISE_H */
