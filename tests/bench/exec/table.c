@@ -3,7 +3,7 @@
  * What less device memory costs: steps of a model with 100 to 20 % of its activations'
  * memory and with the least that works.
  *
- *	bench-table MODEL.onnx BATCH sgd|adam [STEPS [HOST]]
+ *	bench-table MODEL.onnx BATCH sgd|adam [STEPS [HOST [BUDGET...]]]
  *
  * Activations are what the unconstrained step takes beyond its weights, optimizer state
  * and constants.  Steps of each row and of the unconstrained session take turns, so
@@ -19,7 +19,8 @@
  *			which compute does not wait: planned by the device's model, and executed
  *
  * HOST limits host memory, so that storage takes the rest, in a file in
- * $WEFT_BENCH_STORAGE (/tmp).  $WEFT_BENCH_DEVICE names another device.
+ * $WEFT_BENCH_STORAGE (/tmp).  With BUDGETs, these sizes are the rows.
+ * $WEFT_BENCH_DEVICE names another device.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -235,10 +236,27 @@ static void open_base(struct table *t)
 		die();
 }
 
-static void print_table(struct table *t)
+/* A row for @budget; for the least that works if @or_least. */
+static void add_row(struct table *t, const char *name, uint64_t budget, bool or_least)
+{
+	struct weft_session_refusal refusal = {0};
+	struct weft_session *session;
+
+	if (open_session(t, budget, t->host, WEFT_POLICY_AUTO, &session, &refusal) &&
+	    (!or_least || !refusal.least_device_bytes ||
+	     open_session(t, refusal.least_device_bytes, t->host, WEFT_POLICY_AUTO, &session, &refusal))) {
+		printf("%-6s refused: %s\n", name, weft_error());
+		return;
+	}
+	print_row(t, name, session);
+	weft_session_free(session);
+}
+
+static void print_table(struct table *t, char **budgets)
 {
 	static const unsigned int shares[] = {100, 60, 40, 30, 20, 0};
 	uint64_t peak, activations;
+	bool rows = false;
 	char size[24], more[24];
 
 	open_base(t);
@@ -249,21 +267,23 @@ static void print_table(struct table *t)
 	printf("%-6s %9s %9s %6s %8s %6s %6s %6s %8s %7s %6s %6s %9s %9s %6s %6s %6s %s\n", "share", "device", "host",
 	       "plan s", "step s", "time", "cpu", "pred", "J", "energy", "pred", "bound", "paged", "stored", "recomp",
 	       "hidden", "done", "weights");
-	for (unsigned int i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
-		struct weft_session_refusal refusal = {0};
-		struct weft_session *session;
-		uint64_t budget = shares[i] ? t->persistent + activations / 100 * shares[i] : 4096;
+	for (; *budgets; budgets++) {
+		uint64_t budget;
+
+		if (size_parse(*budgets, &budget))
+			exit(fprintf(stderr, "%s: expected a size, for example 2M\n", *budgets));
+		add_row(t, *budgets, budget, false);
+		rows = true;
+	}
+	for (unsigned int i = 0; !rows && i < sizeof(shares) / sizeof(shares[0]); i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), shares[i] ? "%u%%" : "least", shares[i]);
-		if (open_session(t, budget, t->host, WEFT_POLICY_AUTO, &session, &refusal) &&
-		    (shares[i] || !refusal.least_device_bytes ||
-		     open_session(t, refusal.least_device_bytes, t->host, WEFT_POLICY_AUTO, &session, &refusal))) {
-			printf("%-6s refused: %s\n", name, weft_error());
-			continue;
-		}
-		print_row(t, name, session);
-		weft_session_free(session);
+		add_row(t, name,
+			shares[i] == 100 ? peak
+			: shares[i]	 ? t->persistent + activations / 100 * shares[i]
+					 : 4096,
+			!shares[i]);
 	}
 	weft_session_free(t->base);
 	weft_calibration_clear(&t->calibration);
@@ -274,8 +294,8 @@ int main(int argc, char **argv)
 	const char *device = getenv("WEFT_BENCH_DEVICE");
 	struct table t = {.steps = argc > 4 ? (unsigned int)atoi(argv[4]) : 3, .host = UINT64_MAX};
 
-	if (argc < 4 || argc > 6 || !t.steps || atoi(argv[2]) < 1 || (argc > 5 && size_parse(argv[5], &t.host)))
-		return fprintf(stderr, "usage: %s MODEL.onnx BATCH sgd|adam [STEPS [HOST]]\n", argv[0]), 2;
+	if (argc < 4 || !t.steps || atoi(argv[2]) < 1 || (argc > 5 && size_parse(argv[5], &t.host)))
+		return fprintf(stderr, "usage: %s MODEL.onnx BATCH sgd|adam [STEPS [HOST [BUDGET...]]]\n", argv[0]), 2;
 	t.graph = (struct weft_graph_options){
 		.batch = (uint32_t)atoi(argv[2]),
 		.training = true,
@@ -286,7 +306,7 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "%s\n", accel_error()), 1;
 	if (weft_model_load(argv[1], &t.model))
 		die();
-	print_table(&t);
+	print_table(&t, argv + (argc > 6 ? 6 : argc));
 	weft_model_free(t.model);
 	accel_device_unref(t.device);
 	return 0;
