@@ -28,13 +28,16 @@
 #define FIRST_STRIDE 8
 /* More active stages are worth it if they raise the bound by this part of the best. */
 #define LEAST_RISE 0.003
-/* What branch and cut can take on, in free columns per second that is left for it. */
+/* What branch and cut can take on, in free columns per second that is left for it and in all. */
 #define COLUMNS_PER_SECOND 8000
+#define MOST_COLUMNS_TO_BRANCH 20000
 /* Rounds of cuts end when the bound rose by less than this part of what is missing in so many rounds. */
 #define PATIENCE 3
 #define LEAST_PROGRESS 0.1
 /* Time for searching on from what the LP shows, each time, in parts of all time for the proof. */
-#define SEARCH_SHARE 0.08
+#define SEARCH_SHARE 0.06
+/* The point that cuts are to cut off goes by this part from earlier solutions to the latest. */
+#define INWARD 0.7
 /* Cuts of one round. */
 #define MOST_CUTS 500
 
@@ -115,7 +118,8 @@ struct effort {
 	double until, seconds; /* end and length of the proof */
 	uint64_t nodes;	       /* limit of branch and cut, and of each search in between */
 	struct poet_search *search;
-	bool searched, vain; /* from what the LP shows; twice, the second time for nothing */
+	double search_again; /* when the bound is nearer to the best than this part of it */
+	bool vain;	     /* the last search from what the LP shows was for nothing, and not the first */
 	bool infeasible;
 };
 
@@ -150,8 +154,8 @@ static int improve(struct effort *e, const struct poet_lp *lp)
 	poet_search_run(e->search, poet_clock() + fmin(SEARCH_SHARE * e->seconds, time_left(e)), e->nodes, target,
 			true);
 	e->best = fmin(e->best, (poet_search_best(e->search) - e->base) / e->unit);
-	e->vain = e->searched && e->best >= before;
-	e->searched = true;
+	e->vain = e->search_again < 1 && e->best >= before;
+	e->search_again = e->best < INFINITY ? (1 - e->value / e->best) / 2 : 0;
 	return 0;
 }
 
@@ -160,12 +164,19 @@ static double least_progress(double value, double cutoff)
 	return LEAST_PROGRESS * (cutoff < INFINITY ? cutoff - value : value > 0 ? value : 1);
 }
 
-/* Add inequalities that the LP's solution breaks; how many. */
-static int separate(struct effort *e, const struct poet_lp *lp)
+/*
+ * Add inequalities that the LP's solution breaks; how many.  Those that a point
+ * between this solution and earlier ones breaks cut deeper, so they come first.
+ */
+static int separate(struct effort *e, const struct poet_lp *lp, double *center)
 {
 	int levels = poet_add_levels(&e->relaxation, lp->x, MOST_CUTS), cuts = 0;
 
+	for (int column = 0; column < e->relaxation.program.columns; column++)
+		center[column] += INWARD * (lp->x[column] - center[column]);
 	if (levels >= 0)
+		cuts = poet_add_cuts(&e->relaxation, center, MOST_CUTS);
+	if (levels >= 0 && !cuts)
 		cuts = poet_add_cuts(&e->relaxation, lp->x, MOST_CUTS);
 	return levels < 0 ? levels : cuts < 0 ? cuts : levels + cuts;
 }
@@ -175,7 +186,8 @@ static int tighten(struct effort *e, double part, struct poet_lp *lp)
 {
 	struct poet_program *program = &e->relaxation.program;
 	double last[PATIENCE] = {0};
-	int status = lp->clp ? 0 : poet_lp_open(lp, program);
+	double *center = malloc(((size_t)program->columns + 1) * sizeof(*center));
+	int status = !center ? -ENOMEM : lp->clp ? 0 : poet_lp_open(lp, program);
 
 	for (int round = 0; !status && time_left(e) > 0; round++) {
 		double cutoff = e->best * (1 - part), value;
@@ -184,7 +196,7 @@ static int tighten(struct effort *e, double part, struct poet_lp *lp)
 		learn(e, lp, cutoff);
 		if (!lp->solved || lp->infeasible || e->value >= cutoff)
 			break;
-		if (!e->searched)
+		if (e->search_again == INFINITY || cutoff - e->value < e->search_again * cutoff)
 			status = improve(e, lp);
 		cutoff = e->best * (1 - part);
 		if (status < 0 || e->value >= cutoff)
@@ -198,11 +210,14 @@ static int tighten(struct effort *e, double part, struct poet_lp *lp)
 		if (round >= PATIENCE && value - last[round % PATIENCE] < least_progress(value, cutoff))
 			break;
 		last[round % PATIENCE] = value;
-		status = separate(e, lp);
+		if (round == 0)
+			memcpy(center, lp->x, (size_t)program->columns * sizeof(*center));
+		status = separate(e, lp, center);
 		if (status <= 0)
 			break;
 		status = poet_lp_add_rows(lp, program);
 	}
+	free(center);
 	return status < 0 ? status : 0;
 }
 
@@ -214,7 +229,7 @@ static bool too_large(const struct effort *e)
 
 	for (int column = 0; column < p->columns; column++)
 		free_columns += p->upper[column] > p->lower[column];
-	return free_columns > COLUMNS_PER_SECOND * time_left(e);
+	return free_columns > fmin(MOST_COLUMNS_TO_BRANCH, COLUMNS_PER_SECOND * time_left(e));
 }
 
 /* Branch and cut below @cutoff. */
@@ -334,6 +349,7 @@ int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet
 			   .options = options,
 			   .best = INFINITY,
 			   .value = 0,
+			   .search_again = INFINITY,
 			   .until = until,
 			   .seconds = until - poet_clock(),
 			   .nodes = options->iterations,

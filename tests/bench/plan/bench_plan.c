@@ -32,7 +32,7 @@ struct baseline {
 
 struct bench {
 	const char *folder, *filter, *generate;
-	double seconds;
+	double seconds, gap;
 	uint32_t growth; /* most nodes; 0: POET's instances */
 	enum format format;
 	struct baseline *baseline;
@@ -253,7 +253,8 @@ static void print_row(const struct bench *bench, const struct weft_poet_instance
 
 static void run_row(struct bench *bench, const struct weft_poet_instance *instance, uint64_t ram_bytes, double ratio)
 {
-	struct weft_poet_options options = {.ram_bytes = ram_bytes, .time_ratio = ratio, .seconds = bench->seconds};
+	struct weft_poet_options options = {
+		.ram_bytes = ram_bytes, .time_ratio = ratio, .seconds = bench->seconds, .gap = bench->gap};
 	struct peers peers = find_peers(bench, instance->name, ram_bytes, ratio);
 	struct weft_poet_result result;
 	double energy, time;
@@ -406,6 +407,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (*end || !(bench->seconds > 0))
 			argp_error(state, "--seconds %s: expected a number above 0", arg);
 		return 0;
+	case 'p':
+		bench->gap = strtod(arg, &end);
+		if (*end || !(bench->gap > 0))
+			argp_error(state, "--gap %s: expected a number above 0", arg);
+		return 0;
 	case 'g':
 		bench->growth = arg ? (uint32_t)strtoul(arg, NULL, 10) : 3000;
 		return 0;
@@ -427,6 +433,7 @@ static const struct argp_option options[] = {
 	{"folder", 'd', "DIR", 0, "Instances and baseline.jsonl (default: $WEFT_SHARED/poet or ../shared/poet)", 0},
 	{"filter", 'f', "TEXT", 0, "Only instances whose name contains TEXT", 0},
 	{"seconds", 's', "S", 0, "Time limit per row (default: 10)", 0},
+	{"gap", 'p', "GAP", 0, "Stop a row at this proven gap in overhead (default: 0.0001)", 0},
 	{"growth", 'g', "NODES", OPTION_ARG_OPTIONAL, "Generated graphs of up to NODES (default: 3000) nodes instead",
 	 0},
 	{"generate", 'G', "KIND:NODES", 0, "Write a generated graph (chain, residual, attention) and stop", 0},
