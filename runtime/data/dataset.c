@@ -208,6 +208,22 @@ int weft_dataset_read_tokens(struct weft_dataset *dataset, const uint64_t *index
 	return result;
 }
 
+int weft_dataset_read_features(struct weft_dataset *dataset, const uint64_t *index, uint32_t count, int64_t *features)
+{
+	const struct weft_dataset_info *info = &dataset->info;
+	int result = 0;
+
+	if (!info->features)
+		return weft_fail(EINVAL, "data set %s: it was opened without hashed features", info->name);
+	for (uint32_t i = 0; i < count && !result; i++) {
+		if (index[i] >= info->examples)
+			return weft_fail(EINVAL, "data set %s: example %llu asked for, it has %llu", info->name,
+					 (unsigned long long)index[i], (unsigned long long)info->examples);
+		result = dataset->format->features(dataset, index[i], features + (size_t)i * info->features);
+	}
+	return result;
+}
+
 int weft_dataset_read(struct weft_dataset *dataset, const uint64_t *index, uint32_t count, bool channels_last,
 		      float *images, int32_t *labels)
 {

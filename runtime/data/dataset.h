@@ -14,6 +14,8 @@ struct weft_dataset_format {
 	int (*values)(struct weft_dataset *dataset, uint64_t index, float *values, int32_t *label);
 	/** Text: info.sequence tokens, *@used of them not there to fill up; only this is then set. */
 	int (*tokens)(struct weft_dataset *dataset, uint64_t index, int64_t *tokens, uint32_t *used, int32_t *label);
+	/** Text with info.features: that many. */
+	int (*features)(struct weft_dataset *dataset, uint64_t index, int64_t *features);
 	void (*close)(struct weft_dataset *dataset);
 };
 

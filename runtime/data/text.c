@@ -259,25 +259,48 @@ static int scan(struct text_dataset *text, int part, struct classes *collected, 
 	return result;
 }
 
-static int text_tokens(struct weft_dataset *dataset, uint64_t index, int64_t *tokens, uint32_t *used, int32_t *label)
+/* The text of example @index; the caller's to free. */
+static int read_words(const struct text_dataset *text, uint64_t index, char **words)
 {
-	const struct text_dataset *text = (const struct text_dataset *)dataset;
 	const struct place *place = &text->place[index];
-	char *record = malloc(place->bytes + 1u), *words = NULL;
+	char *record = malloc(place->bytes + 1u);
 	int result = record ? weft_data_file_read(&text->file, place->offset, record, place->bytes)
 			    : weft_fail(ENOMEM, "%s: out of memory", text->file.path);
 
+	*words = NULL;
 	if (!result)
-		result = field(text, false, record, place->bytes, &words);
-	if (!result && !words)
+		result = field(text, false, record, place->bytes, words);
+	if (!result && !*words)
 		result = weft_fail(EINVAL, "%s: it has changed since it was opened", text->file.path);
-	if (!result && text->hashed)
-		*used = weft_features_of(&text->features, words, strlen(words), dataset->info.sequence, tokens);
-	else if (!result)
-		*used = weft_tokenize(text->vocabulary, words, strlen(words), dataset->info.sequence, tokens);
-	*label = place->label;
-	free(words);
 	free(record);
+	return result;
+}
+
+static int text_tokens(struct weft_dataset *dataset, uint64_t index, int64_t *tokens, uint32_t *used, int32_t *label)
+{
+	const struct text_dataset *text = (const struct text_dataset *)dataset;
+	uint32_t room = dataset->info.sequence;
+	char *words;
+	int result = read_words(text, index, &words);
+
+	if (!result && text->hashed)
+		*used = weft_features_of(&text->features, words, strlen(words), room, tokens);
+	else if (!result)
+		*used = weft_tokenize(text->vocabulary, words, strlen(words), room, tokens);
+	*label = text->place[index].label;
+	free(words);
+	return result;
+}
+
+static int text_features(struct weft_dataset *dataset, uint64_t index, int64_t *features)
+{
+	const struct text_dataset *text = (const struct text_dataset *)dataset;
+	char *words;
+	int result = read_words(text, index, &words);
+
+	if (!result)
+		weft_features_of(&text->features, words, strlen(words), dataset->info.features, features);
+	free(words);
 	return result;
 }
 
@@ -291,7 +314,8 @@ static void text_close(struct weft_dataset *dataset)
 	free(text);
 }
 
-static const struct weft_dataset_format text_format = {.tokens = text_tokens, .close = text_close};
+static const struct weft_dataset_format text_format = {
+	.tokens = text_tokens, .features = text_features, .close = text_close};
 
 static bool ends_in(const char *name, const char *end)
 {
@@ -352,8 +376,12 @@ static int check_sequence(const char *where, const struct weft_dataset_options *
 	if (options->sequence > 1u << 20)
 		return weft_fail(EINVAL, "data set %s: texts of %u tokens; at most %u are read", where,
 				 options->sequence, 1u << 20);
-	if (options->features && options->vocabulary)
-		return weft_fail(EINVAL, "data set %s: either a vocabulary or hashed features, not both", where);
+	if (options->feature_sequence ? !options->features || options->feature_sequence > 1u << 20
+				      : options->features && options->vocabulary)
+		return weft_fail(EINVAL,
+				 "data set %s: either a vocabulary or hashed features, or a vocabulary and 1 to %u "
+				 "hashed features besides",
+				 where, 1u << 20);
 	if (options->normalisations)
 		return weft_fail(EINVAL, "data set %s: text cannot be normalised", where);
 	return 0;
@@ -375,7 +403,7 @@ int weft_dataset_open_text(const char *where, bool single, enum weft_split split
 	if (!result && options->vocabulary)
 		result = weft_vocabulary_open(options->vocabulary, &text->vocabulary);
 	if (!result && options->features) {
-		text->hashed = true;
+		text->hashed = !options->feature_sequence;
 		result = weft_features_parse(options->features, &text->features);
 	}
 	if (!result) {
@@ -394,6 +422,7 @@ int weft_dataset_open_text(const char *where, bool single, enum weft_split split
 		snprintf(info->name, sizeof(info->name), "text");
 		info->classes = classes.numbers ? classes.largest + 1 : classes.count;
 		info->sequence = options->sequence;
+		info->features = options->feature_sequence;
 		info->tokens = text->hashed ? 0 : weft_vocabulary_size(text->vocabulary);
 	}
 	free_classes(&classes);

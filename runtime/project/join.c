@@ -31,13 +31,29 @@ static const char *nth_input(const Onnx__GraphProto *graph, size_t index)
 	return NULL;
 }
 
-/* What the teacher's value @name is called in the joint model. */
+static const char *features_of(const struct weft_model *model)
+{
+	for (size_t i = 0; i < model->proto->n_metadata_props; i++)
+		if (!strcmp(model->proto->metadata_props[i]->key, WEFT_FEATURES_KEY))
+			return model->proto->metadata_props[i]->value;
+	return NULL;
+}
+
+/* Inputs are shared, but hashed features only with a model of the same ones. */
+static const Onnx__GraphProto *sharing(const struct weft_model *student, const struct weft_model *teacher)
+{
+	const char *own = features_of(student), *other = features_of(teacher);
+
+	return (own && other ? !strcmp(own, other) : own == other) ? student->proto->graph : NULL;
+}
+
+/* What the teacher's value @name is called in the joint model; @student NULL: no inputs are shared. */
 static int joint_name(const Onnx__GraphProto *student, const Onnx__GraphProto *teacher, uint32_t index,
 		      const char *name, char **result)
 {
 	int length;
 
-	for (size_t i = 0; is_input(teacher, name) && nth_input(teacher, i); i++) {
+	for (size_t i = 0; student && is_input(teacher, name) && nth_input(teacher, i); i++) {
 		const char *shared = nth_input(student, i);
 
 		if (strcmp(nth_input(teacher, i), name))
@@ -88,6 +104,9 @@ static int rename_teacher(const Onnx__GraphProto *student, const Onnx__GraphProt
 		if (!r)
 			r = rename_in(student, names, index, &node->name);
 	}
+	/* Inputs that stand for themselves; initializers have the same names. */
+	for (size_t i = 0; i < teacher->n_input && !student && !r; i++)
+		r = rename_in(student, names, index, &teacher->input[i]->name);
 	for (size_t i = 0; i < teacher->n_initializer && !r; i++)
 		r = rename_in(student, names, index, &teacher->initializer[i]->name);
 	return r;
@@ -150,14 +169,16 @@ static bool is_alike(int64_t opset)
 static int add_teacher(struct weft_model *joint, const struct weft_model *student, const struct weft_model *teacher,
 		       uint32_t index, char **output)
 {
+	const Onnx__GraphProto *shared = sharing(student, teacher);
 	Onnx__GraphProto *graph = joint->proto->graph, *part;
 	struct weft_model *copy;
 	int r;
 
 	if (teacher->opset != student->opset && !(is_alike(teacher->opset) && is_alike(student->opset)))
-		return weft_fail(EINVAL,
-				 "%s is of opset %lld, %s of opset %lld: they must be of the same, or both from 13 to 17",
-				 student->name, (long long)student->opset, teacher->name, (long long)teacher->opset);
+		return weft_fail(
+			EINVAL,
+			"%s is of opset %lld, %s of opset %lld: they must be of the same, or both from 13 to 17",
+			student->name, (long long)student->opset, teacher->name, (long long)teacher->opset);
 	if (!teacher->proto->graph->n_output)
 		return weft_fail(EINVAL, "%s has no output", teacher->name);
 	r = weft_edit_copy(teacher, &copy);
@@ -165,9 +186,11 @@ static int add_teacher(struct weft_model *joint, const struct weft_model *studen
 		return r;
 	part = copy->proto->graph;
 	weft_edit_remove_notes(part);
-	r = joint_name(student->proto->graph, teacher->proto->graph, index, part->output[0]->name, output);
+	r = joint_name(shared, teacher->proto->graph, index, part->output[0]->name, output);
 	if (!r)
-		r = rename_teacher(student->proto->graph, teacher->proto->graph, index, part);
+		r = rename_teacher(shared, teacher->proto->graph, index, part);
+	if (!r && !shared)
+		r = move(&graph->input, &graph->n_input, part->input, &part->n_input);
 	if (!r)
 		r = move(&graph->node, &graph->n_node, part->node, &part->n_node);
 	if (!r)
@@ -188,7 +211,7 @@ static int add_hidden(struct weft_model *joint, const struct weft_model *student
 		return weft_fail(ENOENT, "%s: no node makes a value %s", student->name, pair->student);
 	if (weft_edit_producer(teacher->proto->graph, pair->teacher) < 0)
 		return weft_fail(ENOENT, "%s: no node makes a value %s", teacher->name, pair->teacher);
-	r = joint_name(student->proto->graph, teacher->proto->graph, 0, pair->teacher, &name);
+	r = joint_name(sharing(student, teacher), teacher->proto->graph, 0, pair->teacher, &name);
 	if (r)
 		return r;
 	r = weft_edit_add_output(joint->proto->graph, pair->student);

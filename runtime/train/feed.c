@@ -165,6 +165,7 @@ void weft_feed_done(struct weft_feed *feed)
 	free(feed->index);
 	free(feed->text);
 	free(feed->tokens);
+	free(feed->features);
 	free(feed->used);
 	memset(feed, 0, sizeof(*feed));
 }

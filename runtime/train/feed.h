@@ -15,7 +15,8 @@ struct weft_feed {
 	float *images;				      /* the session's staging memory */
 	struct weft_text_input *text;		      /* inputs of a model of text; then images is NULL */
 	uint32_t texts;
-	int64_t *tokens; /* of a batch */
+	int64_t *tokens;   /* of a batch */
+	int64_t *features; /* besides tokens; NULL: the data set has none */
 	uint32_t *used;
 	int32_t *labels; /* the session's, or own_labels where the graph has no label input */
 	int32_t *own_labels;

@@ -7,7 +7,7 @@
 
 #include "weft/error.h"
 
-enum role { ROLE_TOKENS, ROLE_MASK, ROLE_SEGMENT, ROLE_POSITION };
+enum role { ROLE_TOKENS, ROLE_FEATURES, ROLE_MASK, ROLE_SEGMENT, ROLE_POSITION };
 
 struct weft_text_input {
 	const struct weft_value *value;
@@ -15,8 +15,11 @@ struct weft_text_input {
 	void *memory;
 };
 
-static enum role role_of(const char *name)
+/* Hashed features have a role of their own where they come besides tokens. */
+static enum role role_of(const char *name, const struct weft_dataset_info *info)
 {
+	if (info->features && strstr(name, "features"))
+		return ROLE_FEATURES;
 	if (strstr(name, "mask"))
 		return ROLE_MASK;
 	if (strstr(name, "type") || strstr(name, "segment"))
@@ -28,20 +31,22 @@ static int check_input(const struct weft_feed *feed, const struct weft_value *va
 		       const struct weft_dataset_info *info)
 {
 	const struct weft_layout *layout = &value->layout;
+	enum role role = role_of(value->name, info);
+	uint32_t expected = role == ROLE_FEATURES ? info->features : info->sequence;
 
-	if (layout->rank != 2 || layout->dims[0] != feed->batch || layout->dims[1] != info->sequence)
+	if (layout->rank != 2 || layout->dims[0] != feed->batch || layout->dims[1] != expected)
 		return weft_fail(
 			EINVAL,
 			"the model's input '%s' is not of %u x %u (batch, tokens), as texts are; the number of "
 			"tokens is given with --seq-len",
-			value->name, feed->batch, info->sequence);
+			value->name, feed->batch, expected);
 	switch (layout->type) {
 	case WEFT_TYPE_I64:
 	case WEFT_TYPE_I32:
 		return 0;
 	case WEFT_TYPE_F32:
 	case WEFT_TYPE_BOOL:
-		if (role_of(value->name) == ROLE_MASK)
+		if (role == ROLE_MASK)
 			return 0;
 		break;
 	}
@@ -50,12 +55,14 @@ static int check_input(const struct weft_feed *feed, const struct weft_value *va
 
 int weft_feed_init_text(struct weft_feed *feed, const struct weft_graph *graph, const struct weft_dataset_info *info)
 {
-	uint32_t tokens = 0;
+	uint32_t tokens = 0, features = 0;
 
 	feed->text = calloc(graph->inputs, sizeof(*feed->text));
 	feed->tokens = calloc((size_t)feed->batch * info->sequence, sizeof(*feed->tokens));
 	feed->used = calloc(feed->batch, sizeof(*feed->used));
-	if (!feed->text || !feed->tokens || !feed->used)
+	if (info->features)
+		feed->features = calloc((size_t)feed->batch * info->features, sizeof(*feed->features));
+	if (!feed->text || !feed->tokens || !feed->used || !feed->features != !info->features)
 		return weft_fail(ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < graph->inputs; i++) {
 		const struct weft_value *value = &graph->value[graph->input[i]];
@@ -70,11 +77,12 @@ int weft_feed_init_text(struct weft_feed *feed, const struct weft_graph *graph, 
 		if (result)
 			return result;
 		input->value = value;
-		input->role = role_of(value->name);
+		input->role = role_of(value->name, info);
 		tokens += input->role == ROLE_TOKENS;
+		features += input->role == ROLE_FEATURES;
 		feed->texts++;
 	}
-	if (tokens != 1)
+	if (tokens != 1 && !(features && !tokens))
 		return weft_fail(EINVAL,
 				 "the model has %u inputs that could take tokens; exactly one is expected, besides "
 				 "masks, types and positions",
@@ -104,6 +112,8 @@ static int64_t number_for(const struct weft_feed *feed, enum role role, uint32_t
 	switch (role) {
 	case ROLE_TOKENS:
 		return feed->tokens[(size_t)row * sequence + token];
+	case ROLE_FEATURES:
+		return feed->features[(size_t)row * sequence + token];
 	case ROLE_MASK:
 		return token < feed->used[row];
 	case ROLE_POSITION:
@@ -119,6 +129,8 @@ int weft_feed_fill_text(struct weft_feed *feed)
 	int result = weft_dataset_read_tokens(feed->dataset, feed->index, feed->batch, feed->tokens, feed->used,
 					      feed->labels);
 
+	if (!result && feed->features)
+		result = weft_dataset_read_features(feed->dataset, feed->index, feed->batch, feed->features);
 	for (uint32_t i = 0; i < feed->texts && !result; i++) {
 		const struct weft_text_input *input = &feed->text[i];
 		const struct weft_layout *layout = &input->value->layout;

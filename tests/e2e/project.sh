@@ -75,7 +75,7 @@ awk 'BEGIN {
 	}
 }' >"$work/text.csv"
 for kind in sgnn mean prado pqrnn; do
-	"$WEFT" project --text $kind --data "$work/text.csv" --functions 128 --bits 1 --hidden 16 --epochs 3 --batch 32 \
+	"$WEFT" project --alone --text $kind --data "$work/text.csv" --functions 128 --bits 1 --hidden 16 --epochs 3 --batch 32 \
 		--lr 0.01 --seq-len 24 --int8 --out "$work/$kind.onnx" --quiet --json >"$work/$kind.json" 2>"$work/err" ||
 		fail "$kind: $(cat "$work/err")"
 	expect "$kind: accuracy" "$(key networks[0].test_accuracy "$work/$kind.json")" ">" 0.9
@@ -99,10 +99,10 @@ refused 2 'which data' --alone
 refused 2 'three numbers' "$work/lenet.onnx" --data $data --lambda 1,2
 refused 2 'three numbers' "$work/lenet.onnx" --data $data --lambda 1,2,3,4
 refused 2 'expected T:D' --alone --data $data --sweep 8
-refused 2 'expected sgnn' --text gru --data "$work/text.csv"
-refused 2 'learns alone' "$work/lenet.onnx" --text sgnn --data "$work/text.csv"
-refused 1 'expected words' --text sgnn --data "$work/text.csv" --features syllables
-refused 1 'leave out --text' --text sgnn --data $data
+refused 2 'expected sgnn' --alone --text gru --data "$work/text.csv"
+refused 2 'without a trainer' "$work/lenet.onnx" --alone --text sgnn --data "$work/text.csv"
+refused 1 'expected words' --alone --text sgnn --data "$work/text.csv" --features syllables
+refused 1 'leave out --text' --alone --text sgnn --data $data
 refused 1 'give --text' --alone --data "$work/text.csv" --seq-len 8
 refused 1 'cannot be opened' "$work/none.onnx" --data $data
 refused 1 '65536 bits' --alone --data $data --functions 65536 --bits 2

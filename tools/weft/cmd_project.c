@@ -33,6 +33,7 @@ enum {
 	KEY_SEEDS,
 	KEY_TEXT,
 	KEY_LAYERS,
+	KEY_FEATURE_LEN,
 	KEY_DROPOUT,
 	KEY_INT8,
 	KEY_SWEEP,
@@ -67,11 +68,14 @@ static const struct argp_option options[] = {
 	{"hidden", KEY_HIDDEN, "N[,N...]", 0, "Hidden layers between bits and scores (default: none)", 1},
 	{"taps", KEY_TAPS, "N", 0, "Inputs that a bit is the signed sum of (default: 8)", 1},
 	{"text", KEY_TEXT, "KIND", 0,
-	 "A classifier of text, learning alone: sgnn (bits of a bag of n-grams), mean (means of hashes), prado "
+	 "A classifier of text: sgnn (bits of a bag of n-grams), mean (means of hashes), prado "
 	 "(attention over convolutions) or pqrnn (quasi-recurrent); T times D is the width of the projection, --hidden "
 	 "N that of the layer behind it (64)",
 	 1},
 	{"layers", KEY_LAYERS, "N", 0, "pqrnn: layers; prado: longest n-gram of words (default: 2)", 1},
+	{"feature-len", KEY_FEATURE_LEN, "N", 0,
+	 "Of text: features that are looked at; longer texts are cut off (default: 256 of a bag of n-grams, else 32)",
+	 1},
 	{"dropout", KEY_DROPOUT, "F", 0, "Of text: share of units left out in training (default: 0.3)", 1},
 	{"int8", KEY_INT8, NULL, 0, "Write weights as bytes, with a scale for each output channel", 1},
 	{"alone", KEY_ALONE, NULL, 0, "No trainer: learn from the labels only", 2},
@@ -129,7 +133,7 @@ static void parse_text(struct argp_state *state, struct project_arguments *a, co
 		[WEFT_TEXT_PQRNN] = "pqrnn",
 	};
 
-	a->is_text = a->alone = true;
+	a->is_text = true;
 	for (size_t i = 0; i < sizeof(name) / sizeof(name[0]); i++)
 		if (!strcmp(name[i], text)) {
 			a->text.kind = (enum weft_text_network)i;
@@ -145,8 +149,14 @@ static void text_defaults(struct project_arguments *a)
 
 	if (!a->learn.dataset.features)
 		a->learn.dataset.features = bag ? "words:1-2,chars:3-4" : "words";
+	if (!a->learn.dataset.feature_sequence)
+		a->learn.dataset.feature_sequence = bag ? 256 : 32;
+	if (!a->alone)
+		return;
+	/* Alone, features are all that there is of a text. */
 	if (!a->learn.dataset.sequence)
-		a->learn.dataset.sequence = bag ? 256 : 32;
+		a->learn.dataset.sequence = a->learn.dataset.feature_sequence;
+	a->learn.dataset.feature_sequence = 0;
 }
 
 static error_t parse_end(struct argp_state *state, struct project_arguments *a)
@@ -157,8 +167,8 @@ static error_t parse_end(struct argp_state *state, struct project_arguments *a)
 		argp_error(state, "which trainer? Give an ONNX file, or --alone");
 	if (a->alone && a->trainer_out)
 		argp_error(state, "--trainer-out: there is no trainer with --alone");
-	if (a->is_text && a->trainer)
-		argp_error(state, "--text: it learns alone, without a trainer");
+	if (a->alone && a->trainer)
+		argp_error(state, "%s: --alone is without a trainer", a->trainer);
 	if (a->is_text)
 		text_defaults(a);
 	if (!a->sweep.count && !project_sweep_add(&a->sweep, &a->projection))
@@ -224,6 +234,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_LAYERS:
 		a->text.layers = (uint32_t)argument_whole(state, "--layers", arg, 1, 4);
 		return 0;
+	case KEY_FEATURE_LEN:
+		a->learn.dataset.feature_sequence = (uint32_t)argument_whole(state, "--feature-len", arg, 1, 1024);
+		return 0;
 	case KEY_DROPOUT:
 		a->text.dropout = (float)argument_number(state, "--dropout", arg, 0, 0.99);
 		return 0;
@@ -281,7 +294,8 @@ static const struct argp argp = {
 	"  weft project lenet.onnx --data mnist --functions 60 --bits 12 --hidden 256\n"
 	"  weft project --alone --data mnist --sweep paper --seeds 3 --csv table.csv --svg table.svg\n"
 	"  weft infer projection.onnx --data mnist\n"
-	"  weft project --text sgnn --data intents.csv --functions 1024 --bits 1 --hidden 128 --int8\n",
+	"  weft project --text sgnn --alone --data intents.csv --functions 1024 --bits 1 --hidden 128 --int8\n"
+	"  weft project lstm.onnx --text prado --data intents.csv --vocab words.txt --functions 512 --bits 1\n",
 	children,
 	NULL,
 	NULL,
@@ -297,7 +311,8 @@ static int find_shape(struct project_arguments *a, const struct weft_model *trai
 
 	if (trainer) {
 		r = weft_dataset_options_for(trainer, &a->learn.dataset);
-		return r ? r : weft_projection_shape_of(trainer, shape);
+		if (r || !a->is_text)
+			return r ? r : weft_projection_shape_of(trainer, shape);
 	}
 	r = weft_dataset_open_with(a->learn.data, WEFT_SPLIT_TRAIN, &a->learn.dataset, &data);
 	if (r)
@@ -333,7 +348,7 @@ static int new_student(const struct project_arguments *a, const struct weft_proj
 	if (!a->is_text)
 		return weft_projection_new(projection, shape, student);
 	text.features = a->learn.dataset.features;
-	text.sequence = a->learn.dataset.sequence;
+	text.sequence = a->alone ? a->learn.dataset.sequence : a->learn.dataset.feature_sequence;
 	text.classes = shape->classes;
 	text.width = projection->functions * projection->bits;
 	text.units = projection->layers ? projection->hidden[0] : 64;

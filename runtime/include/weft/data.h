@@ -64,6 +64,8 @@ struct weft_dataset_options {
 	 * first the former, then the latter.
 	 */
 	const char *features;
+	/* > 0: so many features of a text come besides its tokens, for models that take both (features needed). */
+	uint32_t feature_sequence;
 };
 int weft_dataset_open_with(const char *where, enum weft_split split, const struct weft_dataset_options *options,
 			   struct weft_dataset **dataset);
@@ -74,6 +76,7 @@ struct weft_dataset_info {
 	uint32_t classes;
 	uint32_t channels, height, width; /* images */
 	uint32_t sequence, tokens;	  /* text: tokens of an example, each below @tokens (0: hashes); else 0 */
+	uint32_t features;		  /* hashed features of a text besides its tokens */
 	/*
 	 * Per channel, applied when reading bytes: (x / 255 - mean) / deviation.
 	 * IDX: MNIST's 0.1307, 0.3081.  CIFAR: of each set's training images.
@@ -96,6 +99,9 @@ int weft_dataset_read(struct weft_dataset *dataset, const uint64_t *index, uint3
  */
 int weft_dataset_read_tokens(struct weft_dataset *dataset, const uint64_t *index, uint32_t count, int64_t *tokens,
 			     uint32_t *used, int32_t *labels);
+
+/** The hashed features that come besides tokens: i64 [count, info.features]. */
+int weft_dataset_read_features(struct weft_dataset *dataset, const uint64_t *index, uint32_t count, int64_t *features);
 
 /** Random changes of training images: which ones depends on seed, epoch and example only. */
 struct weft_augmentation {

@@ -103,7 +103,8 @@ struct weft_hidden_pair {
 };
 
 /**
- * One model of @student and @teachers, which share its inputs.  Everything of teacher i
+ * One model of @student and @teachers, which share its inputs (but hashed features of text only with a model of the same
+ * ones).  Everything of teacher i
  * is called "teacher<i>/..." in it.  Its outputs are the student's first, each teacher's
  * first, then the pairs: what WEFT_LOSS_DISTILL takes.  All must be of one opset, or of
  * opsets from 13 to 17.

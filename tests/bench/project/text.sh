@@ -42,7 +42,7 @@ lstm() {
 projection() {
 	name=$1 set=$2
 	shift 2
-	"$WEFT" project --data "$work/$set" --int8 --out "$work/p.onnx" --quiet --json "$@" >"$work/p.json"
+	"$WEFT" project --data "$work/$set" --int8 --out "$work/p.onnx" --alone --quiet --json "$@" >"$work/p.json"
 	row "$name" "$(jq '.networks[0].test_accuracy' "$work/p.json")" "$(jq '.networks[0].bytes' "$work/p.json")" \
 		"$(jq '.networks[0].seconds' "$work/p.json")" "$(jq '.networks[0].energy_joules' "$work/p.json")"
 }

@@ -543,6 +543,86 @@ static void test_weight_order(void **unused)
 	accel_device_unref(device);
 }
 
+/* A trainer of text that takes bytes: the mean of their embeddings, and a layer. */
+static struct weft_model *byte_trainer(uint32_t sequence)
+{
+	struct weft_network n;
+	struct weft_model *model;
+	Onnx__NodeProto *node;
+
+	weft_network_begin(&n, "bytes", 17, 3);
+	weft_network_input(&n, "tokens", ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &sequence);
+	weft_network_weight(&n, "embedding", 2, (const uint32_t[]){256, 6}, 1);
+	weft_network_weight(&n, "layer", 2, (const uint32_t[]){6, 2}, 1);
+	weft_network_node(&n, NULL, "Gather", (const char *[]){"embedding", "tokens", NULL}, "bytes");
+	node = weft_network_node(&n, NULL, "ReduceMean", (const char *[]){"bytes", NULL}, "mean");
+	weft_network_ints(&n, node, "axes", 1, (const int64_t[]){1});
+	weft_network_int(&n, node, "keepdims", 0);
+	weft_network_node(&n, NULL, "MatMul", (const char *[]){"mean", "layer", NULL}, "scores");
+	weft_network_output(&n, "scores");
+	must(weft_network_end(&n, &model));
+	return model;
+}
+
+/* Student and trainer each take their own of a text. */
+static void test_text_trainer(void **unused)
+{
+	static const char text[] = "text,label\nplay the song,a\nwill it rain,b\nplay a tune,a\nis it cold,b\n";
+	const struct weft_text_projection how = {
+		.kind = WEFT_TEXT_SGNN, .features = "words", .sequence = 5, .classes = 2, .width = 40, .units = 3};
+	struct weft_distillation d = {.teacher_label = 1, .teacher = 0.1f, .label = 1, .temperature = 1, .teachers = 1};
+	char path[] = "/tmp/weft-trainer-XXXXXX.csv";
+	struct weft_train_options options = {.data = path,
+					     .dataset = {.sequence = 7, .features = "words", .feature_sequence = 5},
+					     .epochs = 40,
+					     .batch = 2,
+					     .optimizer = WEFT_OPTIMIZER_ADAM,
+					     .loss = WEFT_LOSS_DISTILL,
+					     .hyper = {0.05f, 0.9f, 0.999f, 1e-8f, 0, 0, 0, 1},
+					     .tuning = {.distillation = &d},
+					     .session = {.device_bytes = UINT64_MAX, .host_bytes = UINT64_MAX}};
+	struct weft_model *student, *teacher = byte_trainer(7), *joint;
+	const struct weft_model *teachers[] = {teacher};
+	int file = mkstemps(path, 4);
+	struct weft_train_result result;
+	struct weft_dataset *dataset;
+	struct accel_device *device;
+	int64_t features[2 * 5];
+
+	(void)unused;
+	assert_true(file >= 0);
+	/* Every tenth record is for the test. */
+	for (unsigned int i = 0; i < 4; i++)
+		assert_true(write(file, text + (i ? 11 : 0), sizeof(text) - 1 - (i ? 11 : 0)) > 0);
+	close(file);
+	must(weft_text_projection_new(&how, &student));
+	must(weft_models_join(student, teachers, 1, NULL, 0, &joint));
+	assert_int_equal(joint->proto->graph->n_input, 2);
+	assert_string_equal(joint->proto->graph->input[1]->name, "teacher0/tokens");
+	assert_int_equal(accel_device_open("embedded:mem=4M", &device), 0);
+	must(weft_train(device, joint, &options, &result));
+	assert_true(result.final_loss < 0.3);
+	must(weft_dataset_open_with(path, WEFT_SPLIT_TRAIN, &options.dataset, &dataset));
+	must(weft_dataset_read_features(dataset, (const uint64_t[]){0, 4}, 2, features));
+	assert_memory_equal(features, features + 5, 5 * sizeof(*features));
+	assert_true(features[2] >= 0);
+	assert_int_equal(features[3], -1);
+	assert_int_equal(weft_dataset_read_features(dataset, (const uint64_t[]){99}, 1, features), -EINVAL);
+	weft_dataset_close(dataset);
+	/* Features besides tokens need to be said, and one without the other is not there. */
+	options.dataset.features = NULL;
+	assert_int_equal(weft_dataset_open_with(path, WEFT_SPLIT_TRAIN, &options.dataset, &dataset), -EINVAL);
+	options.dataset.feature_sequence = 0;
+	must(weft_dataset_open_with(path, WEFT_SPLIT_TRAIN, &options.dataset, &dataset));
+	assert_int_equal(weft_dataset_read_features(dataset, (const uint64_t[]){0}, 1, features), -EINVAL);
+	weft_dataset_close(dataset);
+	unlink(path);
+	accel_device_unref(device);
+	weft_model_free(joint);
+	weft_model_free(student);
+	weft_model_free(teacher);
+}
+
 /* Texts that are the same are nearest; of several the first. */
 static void test_neighbours(void **unused)
 {
@@ -630,7 +710,8 @@ int main(void)
 		cmocka_unit_test(test_distillation), cmocka_unit_test(test_join),
 		cmocka_unit_test(test_refusals),     cmocka_unit_test(test_operators),
 		cmocka_unit_test(test_text),	     cmocka_unit_test(test_weight_order),
-		cmocka_unit_test(test_neighbours),   cmocka_unit_test(test_unlabelled),
+		cmocka_unit_test(test_text_trainer), cmocka_unit_test(test_neighbours),
+		cmocka_unit_test(test_unlabelled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
