@@ -92,27 +92,62 @@ static int emit_binary(struct weft_lower *lower, const struct weft_integer_resul
 	return r ? r : finish(lower, at, 2, side, result);
 }
 
+/* Windows are read with the channels innermost. */
+static int channels_last(struct weft_lower *lower, struct weft_operand *from)
+{
+	struct weft_expression e = {.lower = lower};
+	struct weft_layout layout = from->layout;
+
+	if (layout.strides[1] == 1 || layout.dims[1] == 1)
+		return 0;
+	weft_layout_channels_last(&layout);
+	*from = weft_expression_copy(&e, *from, &layout);
+	return e.error;
+}
+
+/* The pooling operation @opcode, whose other parameters are in @params. */
+static int emit_windows(struct weft_lower *lower, const struct weft_integer_result *result,
+			const struct weft_integer *const x, struct weft_operand from, const struct weft_window *window,
+			uint16_t opcode, union weft_params *params, weft_id *id, bool *done)
+{
+	struct weft_layout layout = weft_window_result(&from.layout, from.layout.dims[1], window);
+	struct weft_operand shown[2];
+	weft_id at;
+	int r;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		params->qpool.kernel[i] = window->kernel[i];
+		params->qpool.stride[i] = window->stride[i];
+		params->qpool.dilation[i] = window->dilation[i];
+		params->qpool.pad[i] = window->pad[i];
+		params->qpool.pad_end[i] = window->pad_end[i];
+	}
+	weft_integer_clamp(result, &params->qpool.low, &params->qpool.high);
+	r = weft_integer_value(lower, result, &layout, &shown[1]);
+	if (r)
+		return r;
+	*id = shown[1].id;
+	*done = true;
+	shown[0] = weft_window_show(&from);
+	shown[1] = weft_window_show(&shown[1]);
+	r = weft_build(lower->graph, lower->node_name, opcode, params, 1, 2, shown, &at);
+	return r ? r : finish(lower, at, 1, &x, result);
+}
+
 static int emit_average(struct weft_lower *lower, const struct weft_integer_result *result, weft_id *id, bool *done)
 {
 	const struct weft_integer *const x = weft_integer_input(lower, 0, false);
-	struct weft_expression e = {.lower = lower};
 	union weft_params params = {0};
-	struct weft_operand from, shown[2];
-	struct weft_layout layout;
+	struct weft_operand from;
 	struct weft_window window;
 	int32_t factor[2];
-	weft_id at;
-	int r = 0;
+	int r;
 
 	if (!x || !weft_integer_operand(lower, x, &from) || (from.layout.rank != 4 && from.layout.rank != 3))
 		return 0;
-	if (from.layout.strides[1] != 1 && from.layout.dims[1] > 1) {
-		layout = from.layout;
-		weft_layout_channels_last(&layout);
-		from = weft_expression_copy(&e, from, &layout);
-	}
-	if (e.error)
-		return e.error;
+	r = channels_last(lower, &from);
+	if (r)
+		return r;
 	if (!strcmp(lower->node->op_type, "GlobalAveragePool")) {
 		for (unsigned int i = 0; i < 2; i++) {
 			window = (struct weft_window){.in = {0}};
@@ -131,27 +166,10 @@ static int emit_average(struct weft_lower *lower, const struct weft_integer_resu
 	}
 	if (r)
 		return r;
-	for (unsigned int i = 0; i < 2; i++) {
-		params.qpool.kernel[i] = window.kernel[i];
-		params.qpool.stride[i] = window.stride[i];
-		params.qpool.dilation[i] = window.dilation[i];
-		params.qpool.pad[i] = window.pad[i];
-		params.qpool.pad_end[i] = window.pad_end[i];
-	}
 	weft_integer_multiplier(x->quantization.scale[0] / result->quantization->scale[0], factor);
 	params.qpool.multiplier = (uint32_t)factor[0];
 	params.qpool.shift = (uint32_t)factor[1];
-	weft_integer_clamp(result, &params.qpool.low, &params.qpool.high);
-	layout = weft_window_result(&from.layout, from.layout.dims[1], &window);
-	r = weft_integer_value(lower, result, &layout, &shown[1]);
-	if (r)
-		return r;
-	*id = shown[1].id;
-	*done = true;
-	shown[0] = weft_window_show(&from);
-	shown[1] = weft_window_show(&shown[1]);
-	r = weft_build(lower->graph, lower->node_name, WEFT_OP_QAVGPOOL, &params, 1, 2, shown, &at);
-	return r ? r : finish(lower, at, 1, &x, result);
+	return emit_windows(lower, result, x, from, &window, WEFT_OP_QAVGPOOL, &params, id, done);
 }
 
 /* The greatest of a window keeps its scale: then requantized by a table where the result has another. */
@@ -159,48 +177,24 @@ static int emit_greatest(struct weft_lower *lower, const struct weft_integer_res
 {
 	const struct weft_integer *const x = weft_integer_input(lower, 0, false);
 	const struct weft_quantization *q = result->quantization;
-	struct weft_expression e = {.lower = lower};
 	union weft_params params = {0};
-	struct weft_operand from, shown[2];
-	struct weft_layout layout;
+	struct weft_operand from;
 	struct weft_window window;
-	weft_id at;
 	int r;
 
 	if (!x || !weft_integer_operand(lower, x, &from) || (from.layout.rank != 4 && from.layout.rank != 3) ||
 	    x->quantization.type != q->type || x->quantization.scale[0] != q->scale[0] ||
 	    x->quantization.zero[0] != q->zero[0])
 		return 0;
-	if (from.layout.strides[1] != 1 && from.layout.dims[1] > 1) {
-		layout = from.layout;
-		weft_layout_channels_last(&layout);
-		from = weft_expression_copy(&e, from, &layout);
-	}
-	if (e.error)
-		return e.error;
+	r = channels_last(lower, &from);
+	if (r)
+		return r;
 	r = weft_integer_window(lower, &from.layout, NULL, &window);
 	if (!r)
 		r = weft_window_forward(lower, &window, weft_attribute_int(lower, "ceil_mode", 0) != 0);
 	if (r)
 		return r;
-	for (unsigned int i = 0; i < 2; i++) {
-		params.qpool.kernel[i] = window.kernel[i];
-		params.qpool.stride[i] = window.stride[i];
-		params.qpool.dilation[i] = window.dilation[i];
-		params.qpool.pad[i] = window.pad[i];
-		params.qpool.pad_end[i] = window.pad_end[i];
-	}
-	weft_integer_clamp(result, &params.qpool.low, &params.qpool.high);
-	layout = weft_window_result(&from.layout, from.layout.dims[1], &window);
-	r = weft_integer_value(lower, result, &layout, &shown[1]);
-	if (r)
-		return r;
-	*id = shown[1].id;
-	*done = true;
-	shown[0] = weft_window_show(&from);
-	shown[1] = weft_window_show(&shown[1]);
-	r = weft_build(lower->graph, lower->node_name, WEFT_OP_QMAXPOOL, &params, 1, 2, shown, &at);
-	return r ? r : finish(lower, at, 1, &x, result);
+	return emit_windows(lower, result, x, from, &window, WEFT_OP_QMAXPOOL, &params, id, done);
 }
 
 static double sigmoid(double x)
