@@ -335,6 +335,22 @@ static uint32_t qlayernorm(struct check *check)
 	return clamp(check, PARAM(qlayernorm.low), 4);
 }
 
+/* Two bytes to one, whose parameters end with @last. */
+#define ELEMENTWISE(name, last)                                                                               \
+	{                                                                                                     \
+		.engines = ENGINE_COMPUTE, .operands = 3, .params = PARAMS_TO(name.last), .outputs = SLOT(2), \
+		.in_place = SLOT(0) | SLOT(1), .quantized = SLOT(0) | SLOT(1) | SLOT(2),                      \
+		.type = {QUANTIZED, QUANTIZED, QUANTIZED}, .check = name,                                     \
+	}
+
+/* Windows of bytes. */
+#define POOL(name)                                                                                                \
+	{                                                                                                         \
+		.engines = ENGINE_COMPUTE, .operands = 2, .params = PARAMS_TO(qpool.shift), .outputs = SLOT(1),   \
+		.inner_dense = SLOT(0) | SLOT(1), .quantized = SLOT(0) | SLOT(1), .type = {QUANTIZED, QUANTIZED}, \
+		.check = name,                                                                                    \
+	}
+
 const struct check_op check_integer[16] =
 	{
 		[WEFT_OP_QMATMUL % 16] =
@@ -393,50 +409,10 @@ const struct check_op check_integer[16] =
 				.type = {QUANTIZED | I32, I32, QUANTIZED},
 				.check = requantize,
 			},
-		[WEFT_OP_QADD % 16] =
-			{
-				.engines = ENGINE_COMPUTE,
-				.operands = 3,
-				.params = PARAMS_TO(qadd.shift),
-				.outputs = SLOT(2),
-				.in_place = SLOT(0) | SLOT(1),
-				.quantized = SLOT(0) | SLOT(1) | SLOT(2),
-				.type = {QUANTIZED, QUANTIZED, QUANTIZED},
-				.check = qadd,
-			},
-		[WEFT_OP_QMUL % 16] =
-			{
-				.engines = ENGINE_COMPUTE,
-				.operands = 3,
-				.params = PARAMS_TO(qmul.shift),
-				.outputs = SLOT(2),
-				.in_place = SLOT(0) | SLOT(1),
-				.quantized = SLOT(0) | SLOT(1) | SLOT(2),
-				.type = {QUANTIZED, QUANTIZED, QUANTIZED},
-				.check = qmul,
-			},
-		[WEFT_OP_QMAXPOOL % 16] =
-			{
-				.engines = ENGINE_COMPUTE,
-				.operands = 2,
-				.params = PARAMS_TO(qpool.shift),
-				.outputs = SLOT(1),
-				.inner_dense = SLOT(0) | SLOT(1),
-				.quantized = SLOT(0) | SLOT(1),
-				.type = {QUANTIZED, QUANTIZED},
-				.check = qmaxpool,
-			},
-		[WEFT_OP_QAVGPOOL % 16] =
-			{
-				.engines = ENGINE_COMPUTE,
-				.operands = 2,
-				.params = PARAMS_TO(qpool.shift),
-				.outputs = SLOT(1),
-				.inner_dense = SLOT(0) | SLOT(1),
-				.quantized = SLOT(0) | SLOT(1),
-				.type = {QUANTIZED, QUANTIZED},
-				.check = qavgpool,
-			},
+		[WEFT_OP_QADD % 16] = ELEMENTWISE(qadd, shift),
+		[WEFT_OP_QMUL % 16] = ELEMENTWISE(qmul, shift),
+		[WEFT_OP_QMAXPOOL % 16] = POOL(qmaxpool),
+		[WEFT_OP_QAVGPOOL % 16] = POOL(qavgpool),
 		[WEFT_OP_QLOOKUP % 16] =
 			{
 				.engines = ENGINE_COMPUTE,

@@ -57,56 +57,7 @@ int xnnpack_runner(const struct integer_case *c, const struct integer_buffers *b
 #endif
 
 #ifdef HAVE_ONEDNN
-#include <omp.h>
-#include <oneapi/dnnl/dnnl.h>
-
-struct onednn {
-	dnnl_engine_t engine;
-	dnnl_stream_t stream;
-	dnnl_primitive_desc_t pd;
-	dnnl_primitive_t primitive;
-	dnnl_memory_t memory[3], plain;
-	dnnl_exec_arg_t arg[3];
-};
-
-static int onednn_run(void *state)
-{
-	struct onednn *s = state;
-
-	return dnnl_primitive_execute(s->primitive, s->stream, 3, s->arg) || dnnl_stream_wait(s->stream) ? -EIO : 0;
-}
-
-static void onednn_free(void *state)
-{
-	struct onednn *s = state;
-
-	for (unsigned int i = 0; i < 3; i++)
-		dnnl_memory_destroy(s->memory[i]);
-	dnnl_memory_destroy(s->plain);
-	dnnl_primitive_destroy(s->primitive);
-	dnnl_primitive_desc_destroy(s->pd);
-	dnnl_stream_destroy(s->stream);
-	dnnl_engine_destroy(s->engine);
-	free(s);
-}
-
-static int onednn_reorder(struct onednn *s, dnnl_memory_t from, dnnl_memory_t to)
-{
-	const dnnl_memory_desc_t *a, *b;
-	dnnl_primitive_desc_t pd = NULL;
-	dnnl_primitive_t primitive = NULL;
-	dnnl_exec_arg_t arg[2] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
-	int r = -EIO;
-
-	if (!dnnl_memory_get_memory_desc(from, &a) && !dnnl_memory_get_memory_desc(to, &b) &&
-	    !dnnl_reorder_primitive_desc_create(&pd, a, s->engine, b, s->engine, NULL) &&
-	    !dnnl_primitive_create(&primitive, pd) && !dnnl_primitive_execute(primitive, s->stream, 2, arg) &&
-	    !dnnl_stream_wait(s->stream))
-		r = 0;
-	dnnl_primitive_destroy(primitive);
-	dnnl_primitive_desc_destroy(pd);
-	return r;
-}
+#include "onednn.h"
 
 /* One position: a matrix product, for which oneDNN has a primitive of its own. */
 static bool is_matrix(const struct integer_case *c)
@@ -148,6 +99,12 @@ static int describe_conv(struct onednn *s, const struct integer_case *c, dnnl_me
 	       dnnl_primitive_desc_create(&s->pd, &desc, NULL, s->engine, NULL);
 }
 
+static void onednn_free(void *state)
+{
+	onednn_close(state);
+	free(state);
+}
+
 int onednn_integer_runner(const struct integer_case *c, const struct integer_buffers *b, struct integer_runner *out)
 {
 	struct onednn *s = calloc(1, sizeof(*s));
@@ -159,9 +116,7 @@ int onednn_integer_runner(const struct integer_case *c, const struct integer_buf
 
 	if (!s)
 		return -ENOMEM;
-	omp_set_num_threads(1);
-	r = dnnl_engine_create(&s->engine, dnnl_cpu, 0) || dnnl_stream_create(&s->stream, s->engine, 0) ||
-	    (is_matrix(c) ? describe_matrix(s, c, &plain) : describe_conv(s, c, &plain)) ||
+	r = onednn_open(s) || (is_matrix(c) ? describe_matrix(s, c, &plain) : describe_conv(s, c, &plain)) ||
 	    dnnl_primitive_create(&s->primitive, s->pd);
 	for (unsigned int i = 0; i < 3 && !r; i++) {
 		const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(s->pd, query[i], 0);

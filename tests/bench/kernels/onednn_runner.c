@@ -12,8 +12,7 @@
 
 #ifdef HAVE_ONEDNN
 
-#include <omp.h>
-#include <oneapi/dnnl/dnnl.h>
+#include "onednn.h"
 
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
@@ -24,13 +23,7 @@ const char *onednn_version(void)
 }
 
 struct state {
-	dnnl_engine_t engine;
-	dnnl_stream_t stream;
-	dnnl_primitive_desc_t pd;
-	dnnl_primitive_t primitive;
-	/** X, W, Y (or A, B, C) as the primitive wants them, and W as the case has it. */
-	dnnl_memory_t memory[3], plain_weights;
-	dnnl_exec_arg_t arg[3];
+	struct onednn o;
 	enum kind kind;
 };
 
@@ -38,47 +31,21 @@ static int run(void *argument)
 {
 	struct state *s = argument;
 
-	if (dnnl_primitive_execute(s->primitive, s->stream, 3, s->arg) || dnnl_stream_wait(s->stream))
-		return -EIO;
-	return 0;
-}
-
-static int reorder(struct state *s, dnnl_memory_t from, dnnl_memory_t to)
-{
-	const dnnl_memory_desc_t *from_desc, *to_desc;
-	dnnl_primitive_desc_t pd = NULL;
-	dnnl_primitive_t primitive = NULL;
-	dnnl_exec_arg_t arg[2] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
-	int r = -EIO;
-
-	if (!dnnl_memory_get_memory_desc(from, &from_desc) && !dnnl_memory_get_memory_desc(to, &to_desc) &&
-	    !dnnl_reorder_primitive_desc_create(&pd, from_desc, s->engine, to_desc, s->engine, NULL) &&
-	    !dnnl_primitive_create(&primitive, pd) && !dnnl_primitive_execute(primitive, s->stream, 2, arg) &&
-	    !dnnl_stream_wait(s->stream))
-		r = 0;
-	dnnl_primitive_destroy(primitive);
-	dnnl_primitive_desc_destroy(pd);
-	return r;
+	return onednn_run(&s->o);
 }
 
 static int fetch(void *argument)
 {
 	struct state *s = argument;
 
-	return s->kind == KIND_WEIGHT ? reorder(s, s->memory[1], s->plain_weights) : 0;
+	return s->kind == KIND_WEIGHT ? onednn_reorder(&s->o, s->o.memory[1], s->o.plain) : 0;
 }
 
 static void free_state(void *argument)
 {
 	struct state *s = argument;
 
-	for (unsigned int i = 0; i < 3; i++)
-		dnnl_memory_destroy(s->memory[i]);
-	dnnl_memory_destroy(s->plain_weights);
-	dnnl_primitive_destroy(s->primitive);
-	dnnl_primitive_desc_destroy(s->pd);
-	dnnl_stream_destroy(s->stream);
-	dnnl_engine_destroy(s->engine);
+	onednn_close(&s->o);
 	free(s);
 }
 
@@ -125,12 +92,12 @@ static int describe_conv(struct state *s, const struct bench_case *c)
 
 		if (dnnl_convolution_forward_desc_init(&forward, dnnl_forward_training, dnnl_convolution_direct, &xd,
 						       &wd, NULL, &yd, strides, pad, after) ||
-		    dnnl_primitive_desc_create(&hint, &forward, NULL, s->engine, NULL))
+		    dnnl_primitive_desc_create(&hint, &forward, NULL, s->o.engine, NULL))
 			return -EIO;
-		r = dnnl_primitive_desc_create(&s->pd, &desc, NULL, s->engine, hint);
+		r = dnnl_primitive_desc_create(&s->o.pd, &desc, NULL, s->o.engine, hint);
 		dnnl_primitive_desc_destroy(hint);
 	} else {
-		r = dnnl_primitive_desc_create(&s->pd, &desc, NULL, s->engine, NULL);
+		r = dnnl_primitive_desc_create(&s->o.pd, &desc, NULL, s->o.engine, NULL);
 	}
 	return r ? -EIO : 0;
 }
@@ -145,7 +112,7 @@ static int describe_matmul(struct state *s, const struct bench_case *c)
 	    dnnl_memory_desc_init_by_tag(&bd, 2, b, dnnl_f32, c->transpose_b ? dnnl_ba : dnnl_ab) ||
 	    dnnl_memory_desc_init_by_tag(&cd, 2, out, dnnl_f32, dnnl_ab) ||
 	    dnnl_matmul_desc_init(&desc, &ad, &bd, NULL, &cd) ||
-	    dnnl_primitive_desc_create(&s->pd, &desc, NULL, s->engine, NULL))
+	    dnnl_primitive_desc_create(&s->o.pd, &desc, NULL, s->o.engine, NULL))
 		return -EIO;
 	return 0;
 }
@@ -167,18 +134,19 @@ static int make_memories(struct state *s, const struct bench_case *c, const stru
 	dnnl_memory_desc_t plain;
 
 	for (unsigned int i = 0; i < 3; i++) {
-		const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(s->pd, queries[c->kind][i], 0);
+		const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(s->o.pd, queries[c->kind][i], 0);
 		bool own = i == 1 && c->kind != KIND_MATMUL;
 
-		if (!md || dnnl_memory_create(&s->memory[i], md, s->engine, own ? DNNL_MEMORY_ALLOCATE : b->data[i]))
+		if (!md ||
+		    dnnl_memory_create(&s->o.memory[i], md, s->o.engine, own ? DNNL_MEMORY_ALLOCATE : b->data[i]))
 			return -EIO;
-		s->arg[i] = (dnnl_exec_arg_t){args[c->kind][i], s->memory[i]};
+		s->o.arg[i] = (dnnl_exec_arg_t){args[c->kind][i], s->o.memory[i]};
 	}
 	if (c->kind == KIND_MATMUL)
 		return 0;
-	if (weights_desc(c, false, &plain) || dnnl_memory_create(&s->plain_weights, &plain, s->engine, b->data[1]))
+	if (weights_desc(c, false, &plain) || dnnl_memory_create(&s->o.plain, &plain, s->o.engine, b->data[1]))
 		return -EIO;
-	return c->kind == KIND_WEIGHT ? 0 : reorder(s, s->plain_weights, s->memory[1]);
+	return c->kind == KIND_WEIGHT ? 0 : onednn_reorder(&s->o, s->o.plain, s->o.memory[1]);
 }
 
 int onednn_runner(const struct bench_case *c, enum weft_engine_isa isa, const struct buffers *b, struct runner *out)
@@ -189,15 +157,14 @@ int onednn_runner(const struct bench_case *c, enum weft_engine_isa isa, const st
 	if (!s)
 		return -ENOMEM;
 	s->kind = c->kind;
-	omp_set_num_threads(1);
 	/* Only the first call has an effect, before the first primitive. */
 	if (isa == WEFT_ENGINE_AVX2)
 		dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2);
-	r = dnnl_engine_create(&s->engine, dnnl_cpu, 0) || dnnl_stream_create(&s->stream, s->engine, 0) ? -EIO : 0;
+	r = onednn_open(&s->o);
 	if (!r)
 		r = c->kind == KIND_MATMUL ? describe_matmul(s, c) : describe_conv(s, c);
 	if (!r)
-		r = dnnl_primitive_create(&s->primitive, s->pd) ? -EIO : make_memories(s, c, b);
+		r = dnnl_primitive_create(&s->o.primitive, s->o.pd) ? -EIO : make_memories(s, c, b);
 	if (r) {
 		free_state(s);
 		return r;

@@ -14,6 +14,10 @@
 struct weft_engine_unit *op_units[MAX_UNITS];
 unsigned int op_unit_count;
 
+const enum weft_type whole_types[WHOLE_TYPES] = {WEFT_TYPE_F32, WEFT_TYPE_F16, WEFT_TYPE_BF16,
+						 WEFT_TYPE_I32, WEFT_TYPE_I64, WEFT_TYPE_I8,
+						 WEFT_TYPE_U8,	WEFT_TYPE_I16, WEFT_TYPE_BOOL};
+
 unsigned int type_bytes(unsigned int type)
 {
 	switch (type) {
@@ -182,6 +186,29 @@ void *tensor_at(const struct tensor *tensor, uint64_t element)
 		element /= tensor->t.dims[d];
 	}
 	return tensor->base + offset * (int64_t)type_bytes(tensor->t.type);
+}
+
+int64_t integer_at(const struct tensor *t, uint64_t e)
+{
+	const void *at = tensor_at(t, e);
+
+	switch (t->t.type) {
+	case WEFT_TYPE_I64:
+		return *(const int64_t *)at;
+	case WEFT_TYPE_I32:
+		return *(const int32_t *)at;
+	case WEFT_TYPE_I16:
+		return *(const int16_t *)at;
+	case WEFT_TYPE_I8:
+		return *(const int8_t *)at;
+	default:
+		return *(const uint8_t *)at;
+	}
+}
+
+void set_integer(struct tensor *t, uint64_t e, int64_t value)
+{
+	memcpy(tensor_at(t, e), &value, type_bytes(t->t.type));
 }
 
 float *tensor_f32(const struct tensor *tensor, uint64_t element)

@@ -22,6 +22,9 @@ struct tensor {
 };
 
 unsigned int type_bytes(unsigned int type);
+/** All types but the packed ones. */
+#define WHOLE_TYPES 9
+extern const enum weft_type whole_types[WHOLE_TYPES];
 /** Dense, contents zero. */
 struct tensor tensor_dense(enum weft_type type, unsigned int rank, const uint32_t dims[]);
 /** A layout picked from @state: any order of dimensions, gaps, walks backwards. Contents are random_float() or small
@@ -39,6 +42,9 @@ uint64_t tensor_elements(const struct tensor *tensor);
 /** Element by row-major index of its dims. */
 void *tensor_at(const struct tensor *tensor, uint64_t element);
 float *tensor_f32(const struct tensor *tensor, uint64_t element);
+/** An element of an integer type, BOOL included. */
+int64_t integer_at(const struct tensor *tensor, uint64_t element);
+void set_integer(struct tensor *tensor, uint64_t element, int64_t value);
 /** First byte of the storage that differs, or -1; NaNs of f32 are alike. */
 ptrdiff_t tensor_difference(const struct tensor *a, const struct tensor *b);
 uint32_t float_bits(float x);
