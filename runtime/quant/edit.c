@@ -2,6 +2,7 @@
 #include "quant/edit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -276,6 +277,47 @@ void weft_edit_remove_notes(Onnx__GraphProto *graph)
 	graph->n_value_info = 0;
 	for (size_t i = 0; i < graph->n_node; i++)
 		drop_text(&graph->node[i]->doc_string);
+}
+
+static bool has_subgraphs(const Onnx__GraphProto *graph)
+{
+	for (size_t i = 0; i < graph->n_node; i++)
+		for (size_t a = 0; a < graph->node[i]->n_attribute; a++)
+			if (graph->node[i]->attribute[a]->g || graph->node[i]->attribute[a]->n_graphs)
+				return true;
+	return false;
+}
+
+static bool is_taken(const Onnx__GraphProto *graph, const char *name)
+{
+	return weft_edit_producer(graph, name) >= 0 || weft_edit_initializer(graph, name) >= 0 ||
+	       weft_edit_is_input(graph, name);
+}
+
+int weft_edit_shorten_names(Onnx__GraphProto *graph)
+{
+	unsigned int number = 0;
+	int r = 0;
+
+	/* What a subgraph reads is named there too. */
+	if (has_subgraphs(graph))
+		return 0;
+	for (size_t i = 0; i < graph->n_node && !r; i++)
+		for (size_t j = 0; j < graph->node[i]->n_output && !r; j++) {
+			char **name = &graph->node[i]->output[j], text[24], *shorter;
+
+			if (strlen(*name) < 8 || weft_edit_is_output(graph, *name))
+				continue;
+			do
+				snprintf(text, sizeof(text), "~v%u", number++);
+			while (is_taken(graph, text));
+			shorter = strdup(text);
+			r = shorter ? weft_edit_rename_uses(graph, 0, *name, text) : no_memory();
+			free(r ? shorter : *name);
+			if (!r)
+				*name = shorter;
+		}
+	return r;
 }
 
 int weft_edit_add_output(Onnx__GraphProto *graph, const char *name)

@@ -39,6 +39,8 @@ int weft_edit_set_floats(Onnx__TensorProto *tensor, const float *data, size_t el
 void weft_edit_remove_unused(Onnx__GraphProto *graph);
 /** Remove what only describes: shapes of values between nodes, texts. */
 void weft_edit_remove_notes(Onnx__GraphProto *graph);
+/** Give values between nodes short names, as "~v7": exporters' count in the size of a small model.  Nodes keep theirs. */
+int weft_edit_shorten_names(Onnx__GraphProto *graph);
 /** Append an output of unknown shape. */
 int weft_edit_add_output(Onnx__GraphProto *graph, const char *name);
 

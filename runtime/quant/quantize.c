@@ -358,6 +358,7 @@ static int quantize_copy(struct accel_device *device, struct weft_model *model,
 	if (!r) {
 		weft_edit_remove_unused(rewrite.graph);
 		weft_edit_remove_notes(rewrite.graph);
+		r = weft_edit_shorten_names(rewrite.graph);
 	}
 	/* After an error both lists hold nodes. */
 	for (size_t i = 0; i < rewrite.nodes; i++)
