@@ -11,6 +11,9 @@ train "$work/float.json" "$work/lenet.onnx" --data $data --epochs 1 --batch 32 -
 cp "$work/run/model.onnx" "$work/float.onnx"
 "$WEFT" quantize "$work/float.onnx" --data $data --examples 64 --out "$work/int8.onnx" >/dev/null || fail "quantize"
 
+"$WEFT" project --alone --data $data --epochs 1 --functions 8 --bits 10 --int8 --out "$work/projection.onnx" \
+	>/dev/null 2>"$work/err" || fail "project: $(cat "$work/err")"
+
 # Five images as numbers (.npy for infer, bytes and text for the program), and as IDX with labels.
 python3 - "$work" <<'PYTHON'
 import random, struct, sys
@@ -52,7 +55,7 @@ same() {
 		fail "$1 gives other numbers: $(cat "$work/got") instead of $(cat "$work/wanted")"
 }
 
-for model in float int8; do
+for model in float int8 projection; do
 	for batch in 1 2 5; do
 		"$WEFT" compile "$work/$model.onnx" --batch $batch --out "$work/$model.weft" --json >"$work/compile.json" ||
 			fail "compile $model"
@@ -67,11 +70,15 @@ for model in float int8; do
 	expect "$model: constants" "$(key constant_bytes "$work/compile.json")" "<" "1.1 * $(wc -c <"$work/$model.onnx")"
 done
 
+cp "$work/compile.json" "$work/projection.json"
+expect "bytes of the compiled projection network" "$(key file_bytes "$work/projection.json")" "<" 5000
+
 # Within a budget that pages weights, on other code paths and with threads: the same.
 "$WEFT" compile "$work/int8.onnx" --device-mem 1K --out "$work/tiny.weft" 2>"$work/err" && fail "1K was enough"
 least=$(sed -n 's/.*--device-mem \([0-9A-Z]*\)$/\1/p' "$work/err")
 "$WEFT" compile "$work/int8.onnx" --device-mem "$least" --out "$work/tiny.weft" --json >"$work/tiny.json" ||
 	fail "$least, which the refusal says works, does not"
+"$WEFT" compile "$work/int8.onnx" --batch 5 --out "$work/int8.weft" --json >"$work/compile.json" || fail "compile int8"
 expect "device memory in $least" "$(key device_bytes "$work/tiny.json")" "<" "$(key device_bytes "$work/compile.json")"
 wanted "$work/int8.onnx" >"$work/wanted"
 scores "$work/tiny.weft" "$work/x.raw" >"$work/got"
