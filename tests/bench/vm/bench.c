@@ -81,6 +81,22 @@ static double submit_one_by_one(struct weft *w, const struct weft_stream *stream
 	return median(values, SINGLE);
 }
 
+/* Without a timeline: of one that is waited for, the kernel wakes the waiter by way of a further interrupt. */
+static double submit_binary(struct weft *w, const struct weft_stream *stream, uint32_t syncobj)
+{
+	struct drm_weft_sync sync = {.handle = syncobj, .flags = DRM_WEFT_SYNC_SIGNAL};
+	double values[SINGLE];
+
+	for (int i = 0; i < SINGLE; i++) {
+		double start = now();
+
+		check(weft_submit_syncs(w->fd, w->queue, stream, &sync, 1, NULL), "submit");
+		check(weft_wait(w->fd, syncobj, 0, WEFT_PATIENCE_S), "wait");
+		values[i] = now() - start;
+	}
+	return median(values, SINGLE);
+}
+
 static double submit_queued(struct weft *w, const struct weft_stream *stream)
 {
 	double start = now();
@@ -148,9 +164,9 @@ static void keep_together(void)
 	fclose(interrupts);
 }
 
-enum { DOORBELL, NOOP, DISK, SCHED, QUEUED_JOBS, QUEUED_SCHED, COPY, DMA_IN, DMA_OUT, FIGURES };
-static const char *const names[FIGURES] = {"doorbell",	   "noop", "disk",   "sched",  "queued",
-					   "queued-sched", "copy", "dma-in", "dma-out"};
+enum { DOORBELL, NOOP, BINARY, DISK, SCHED, QUEUED_JOBS, QUEUED_SCHED, COPY, DMA_IN, DMA_OUT, FIGURES };
+static const char *const names[FIGURES] = {"doorbell", "noop",	       "noop-binary", "disk",	"sched",
+					   "queued",   "queued-sched", "copy",	      "dma-in", "dma-out"};
 
 int main(void)
 {
@@ -158,6 +174,7 @@ int main(void)
 	struct weft_stream nop, copy;
 	struct weft_bo host, device;
 	struct weft w;
+	uint32_t binary;
 	void *buffer;
 	int disk = open("/dev/vda", O_RDONLY | O_DIRECT | O_CLOEXEC);
 
@@ -166,6 +183,7 @@ int main(void)
 	buffer = aligned_alloc(4096, 4096);
 	check(buffer ? 0 : ENOMEM, "buffer");
 	check(weft_setup(&w), "node");
+	check(weft_syncobj_new(w.fd, &binary), "syncobj");
 	check(weft_stream_new(&w, 4096, STREAM, &nop), "stream");
 	check(weft_stream_new(&w, 4096, 2 * STREAM, &copy), "stream");
 	check(weft_bo_new_mapped(w.fd, BYTES, 0, &host), "host memory");
@@ -179,6 +197,7 @@ int main(void)
 
 		figures[DOORBELL][at] = kernel("doorbell");
 		figures[NOOP][at] = submit_one_by_one(&w, &nop);
+		figures[BINARY][at] = submit_binary(&w, &nop, binary);
 		figures[DISK][at] = read_disk(disk, buffer);
 		figures[SCHED][at] = kernel("sched");
 		figures[QUEUED_JOBS][at] = submit_queued(&w, &nop);

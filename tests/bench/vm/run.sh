@@ -45,12 +45,13 @@ function row(what, figure, unit, to, r, aim) {
 END {
 	printf "%-34s %16s  %-28s %6s  %s\n", "medians of " boots " boots", "", "beside", "ratio", "aim"
 	row("no-op job, submit to complete", median("noop") / 1e3, "us", "doorbell round trip", ratio("noop", "doorbell"), "<= 1.6")
+	row("  the same, waiting for no timeline", median("noop-binary") / 1e3, "us", "doorbell round trip", ratio("noop-binary", "doorbell"), "")
 	row("", median("noop") / 1e3, "us", "virtio-blk read, 4 KiB", ratio("noop", "disk"), "<= 0.4")
 	row("", median("noop") / 1e3, "us", "drm_sched job, mock device", ratio("noop", "sched"), "")
+	row("doorbell round trip", median("doorbell") / 1e3, "us", "virtio-blk read, 4 KiB", ratio("doorbell", "disk"), "")
 	row("no-op jobs, queued", 1e6 / median("queued"), "k/s", "drm_sched jobs, queued", 1 / ratio("queued", "queued-sched"), ">= 0.8")
 	row("DMA host to device", median("dma-in") / 1e9, "GB/s", "copy in the device", ratio("dma-in", "copy"), ">= 0.9")
 	row("DMA device to host", median("dma-out") / 1e9, "GB/s", "copy in the device", ratio("dma-out", "copy"), ">= 0.9")
-	printf "%-34s %10.1f us\n", "doorbell round trip", median("doorbell") / 1e3
 	printf "%-34s %10.1f us\n", "virtio-blk read, 4 KiB, O_DIRECT", median("disk") / 1e3
 	printf "%-34s %10.1f us\n", "drm_sched job, mock device", median("sched") / 1e3
 	printf "%-34s %10.1f k/s\n", "drm_sched jobs, queued", 1e6 / median("queued-sched")
