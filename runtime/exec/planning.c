@@ -35,7 +35,7 @@ struct planning {
 /* More than so many cannot be planned in reasonable time. */
 #define MOST_OPERATIONS 60000
 /* The same for the search below what was measured. */
-#define MOST_REFINED 10000
+#define MOST_REFINED 20000
 /* Graphs of so many are planned with their least budget at once. */
 #define FEW_OPERATIONS 600
 /* Better plans are looked for among graphs of so many operations together... */

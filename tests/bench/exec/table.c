@@ -15,8 +15,8 @@
  *	energy		by the device's counters, over the unconstrained step's
  *	pred		predicted over counted energy
  *	bound		the most that any other plan of the row's memory could save
- *	hidden		of the seconds that the transfers between host and device take, the part in
- *			which compute does not wait: planned by the device's model, and executed
+ *	hidden, done	of the seconds that transfers between host and device take, the part during
+ *			which compute goes on: as planned with the device's model, and as executed
  *
  * HOST limits host memory, so that storage takes the rest, in a file in
  * $WEFT_BENCH_STORAGE (/tmp).  With BUDGETs, these sizes are the rows.
@@ -123,62 +123,95 @@ static double predicted(const struct table *t, struct weft_session *session)
 	return plan.seconds;
 }
 
-static double clamp(double share)
+/* What is going on: transfers between host and device, or compute. */
+struct span {
+	double start, end;
+	bool compute;
+};
+
+static int by_start(const void *a, const void *b)
 {
-	return share < 0 ? 0 : share > 1 ? 1 : share;
+	const struct span *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* Of the planned transfers' seconds, those in which compute goes on. */
-static double hidden_by_plan(const struct weft_plan *plan)
+/* Of the seconds of all transfers, the part during which compute goes on.  Commands of compute do not overlap. */
+static double hidden(struct span *span, size_t spans)
 {
-	double paging = plan->lane_seconds[WEFT_LANE_PAGE_IN] + plan->lane_seconds[WEFT_LANE_PAGE_OUT];
+	double paging = 0, together = 0;
+	size_t first = 0;
 
-	return paging > 0 ? clamp(1 - (plan->seconds - plan->lane_seconds[WEFT_LANE_COMPUTE]) / paging) : 1;
+	qsort(span, spans, sizeof(*span), by_start);
+	for (size_t i = 0; i < spans; i++) {
+		if (span[i].compute)
+			continue;
+		paging += span[i].end - span[i].start;
+		/* Compute that has ended before this transfer begins has ended for those that begin later. */
+		while (first < spans && (!span[first].compute || span[first].end <= span[i].start))
+			first++;
+		for (size_t j = first; j < spans && span[j].start < span[i].end; j++) {
+			double low = span[j].start > span[i].start ? span[j].start : span[i].start;
+			double high = span[j].end < span[i].end ? span[j].end : span[i].end;
+
+			if (span[j].compute && high > low)
+				together += high - low;
+		}
+	}
+	return paging > 0 ? together / paging : 1;
 }
 
-/* The same of a traced step.  Compute also pauses from one command to the next where nothing is moved: @pause each. */
-static double hidden_by_trace(struct weft_session *session, double pause)
+static struct span *new_spans(size_t spans)
+{
+	struct span *span = calloc(spans + 1, sizeof(*span));
+
+	if (!span)
+		exit(fprintf(stderr, "out of memory\n"));
+	return span;
+}
+
+static double hidden_by_plan(const struct table *t, struct weft_session *session)
+{
+	struct weft_plan plan = *weft_session_plan(session);
+	double *start = calloc(plan.actions + 1, sizeof(*start)), *finish = calloc(plan.actions + 1, sizeof(*finish));
+	struct span *span = new_spans(plan.actions);
+	struct weft_costs costs;
+	size_t spans = 0;
+	double share;
+
+	if (!start || !finish || weft_costs_model(t->device, weft_session_graph(session), &costs) ||
+	    weft_plan_predict_times(&plan, weft_session_graph(session), &costs, start, finish))
+		die();
+	for (uint32_t a = 0; a < plan.actions; a++)
+		if (plan.action[a].kind <= WEFT_ACTION_PAGE_IN)
+			span[spans++] = (struct span){start[a], finish[a], plan.action[a].kind == WEFT_ACTION_COMPUTE};
+	share = hidden(span, spans);
+	weft_costs_clear(&costs);
+	free(start);
+	free(finish);
+	free(span);
+	return share;
+}
+
+static double hidden_by_trace(struct weft_session *session)
 {
 	const struct weft_event *event;
-	double compute = 0, paging = 0, last = 0, commands = 0;
-	size_t events;
+	struct span *span;
+	size_t events, spans = 0;
+	double share;
 
 	if (weft_session_trace(session, true) || weft_session_step(session))
 		die();
 	events = weft_session_events(session, &event);
-	for (size_t i = 0; i < events; i++) {
-		double seconds = 1e-9 * (double)(event[i].end_ns - event[i].start_ns);
-
-		compute += event[i].lane ? 0 : seconds;
-		commands += !event[i].lane;
-		paging += event[i].lane == 1 || event[i].lane == 2 ? seconds : 0;
-		if (event[i].lane < 3 && 1e-9 * (double)event[i].end_ns > last)
-			last = 1e-9 * (double)event[i].end_ns;
-	}
-	last -= events ? 1e-9 * (double)event[0].start_ns : 0;
+	span = new_spans(events);
+	for (size_t i = 0; i < events; i++)
+		if (event[i].lane <= 2)
+			span[spans++] = (struct span){1e-9 * (double)event[i].start_ns, 1e-9 * (double)event[i].end_ns,
+						      !event[i].lane};
+	share = hidden(span, spans);
 	weft_session_trace(session, false);
-	return paging > 0 ? clamp(1 - (last - compute - pause * commands) / paging) : 1;
-}
-
-/* Mean seconds between commands of a session that moves next to nothing. */
-static double pause_of(struct weft_session *base)
-{
-	const struct weft_event *event;
-	double compute = 0, first = 0, last = 0;
-	size_t events, commands = 0;
-
-	if (weft_session_trace(base, true) || weft_session_step(base))
-		die();
-	events = weft_session_events(base, &event);
-	for (size_t i = 0; i < events; i++) {
-		if (event[i].lane)
-			continue;
-		first = commands++ ? first : 1e-9 * (double)event[i].start_ns;
-		compute += 1e-9 * (double)(event[i].end_ns - event[i].start_ns);
-		last = 1e-9 * (double)event[i].end_ns;
-	}
-	weft_session_trace(base, false);
-	return commands ? (last - first - compute) / (double)commands : 0;
+	free(span);
+	return share;
 }
 
 static void print_row(const struct table *t, const char *name, struct weft_session *session)
@@ -196,7 +229,7 @@ static void print_row(const struct table *t, const char *name, struct weft_sessi
 	}
 	if (weft_session_digest(session, hex))
 		die();
-	traced = hidden_by_trace(session, pause_of(t->base));
+	traced = hidden_by_trace(session);
 	printf("%-6s %9s %9s %6.2f %8.3f %6.2f %6.2f %6.2f %8.3f %+6.1f%% %6.3f %5.1f%% %9s %9s %6u %6.2f %6.2f %.12s "
 	       "%s\n",
 	       name, size_format(plan->peak[WEFT_TIER_DEVICE], device), size_format(plan->peak[WEFT_TIER_HOST], host),
@@ -204,7 +237,7 @@ static void print_row(const struct table *t, const char *name, struct weft_sessi
 	       predicted(t, session) / of.wall, of.joules, 100 * (of.joules / of_base.joules - 1),
 	       plan->joules / of.joules, 100 * (plan->joules - plan->bound_joules) / plan->joules,
 	       size_format(plan->paged_bytes[WEFT_TIER_HOST], paged),
-	       size_format(plan->paged_bytes[WEFT_TIER_STORAGE], stored), plan->recomputed, hidden_by_plan(plan),
+	       size_format(plan->paged_bytes[WEFT_TIER_STORAGE], stored), plan->recomputed, hidden_by_plan(t, session),
 	       traced, hex, strcmp(hex, t->hex) ? "DIFFERS" : "same");
 	fflush(stdout);
 }
