@@ -20,7 +20,7 @@
 #include "weft/error.h"
 
 #define MAGIC 0x54534f4354464557ull /* "WEFTCOST" */
-#define VERSION 1
+#define VERSION 2
 #define MOST_COMMANDS (1u << 22)
 
 /* Numbers are little-endian; doubles are stored as their bits. */
@@ -29,7 +29,7 @@ struct header {
 	uint32_t version, commands;
 	uint64_t device_key, model_key, storage_key;
 	uint32_t clock, pad;
-	uint64_t step_seconds;
+	uint64_t step_seconds, handover_seconds;
 	uint64_t transfer[4][4]; /* page-in, page-out, load, store */
 	uint64_t checksum;	 /* of what is before it, and of the records */
 };
@@ -197,8 +197,10 @@ static int unpack(const struct header *header, const struct record *record, stru
 	out->storage_key = le64toh(header->storage_key);
 	out->clock = le32toh(header->clock);
 	out->step_seconds = number_of(header->step_seconds);
-	good = good && plausible(out->step_seconds) && out->clock <= WEFT_CLOCK_MODEL &&
-	       out->page_in.bytes_per_second > 0 && out->page_out.bytes_per_second > 0 &&
+	out->handover_seconds = number_of(header->handover_seconds);
+	good = good && plausible(out->step_seconds) && plausible(out->handover_seconds) &&
+	       out->clock <= WEFT_CLOCK_MODEL && out->page_in.bytes_per_second > 0 &&
+	       out->page_out.bytes_per_second > 0 &&
 	       (!out->storage_key || (out->load.bytes_per_second > 0 && out->store.bytes_per_second > 0));
 	for (uint32_t i = 0; good && i < out->commands; i++) {
 		struct weft_measured_command *command = &out->command[i];
@@ -292,6 +294,7 @@ static int write_file(int fd, const struct weft_calibration *calibration)
 		.storage_key = htole64(calibration->storage_key),
 		.clock = htole32(calibration->clock),
 		.step_seconds = bits_of(calibration->step_seconds),
+		.handover_seconds = bits_of(calibration->handover_seconds),
 	};
 	int result;
 
@@ -402,6 +405,7 @@ void weft_calibration_apply(const struct weft_calibration *calibration, const st
 			costs->operation_seconds[o] *= all_measured / all_modelled;
 	}
 	costs->step_seconds = calibration->step_seconds;
+	costs->handover_seconds = calibration->handover_seconds;
 	costs->page_in.seconds = calibration->page_in.seconds;
 	costs->page_in.bytes_per_second = calibration->page_in.bytes_per_second;
 	costs->page_out.seconds = calibration->page_out.seconds;

@@ -36,7 +36,7 @@ struct weft_calibration {
 	enum weft_clock clock;
 	struct weft_measured_command *command; /* by ascending key */
 	uint32_t commands;
-	double step_seconds;
+	double step_seconds, handover_seconds;
 	struct weft_transfer_cost page_in, page_out;
 	uint64_t storage_key; /* of the directory that load and store were measured in; 0: they were not */
 	struct weft_transfer_cost load, store;

@@ -277,6 +277,36 @@ static int measure_direction(struct pager *p, enum weft_engine engine, uint64_t 
 	return result;
 }
 
+/* Engines that wait for one another by turns. */
+static int measure_handover(struct pager *p, double *seconds)
+{
+	enum { TURNS = 200 };
+	double sample[ROUNDS];
+	int result = accel_stream_reset(p->stream);
+
+	for (uint32_t turn = 0; !result && turn < TURNS; turn++) {
+		enum weft_engine engine = turn % 2 ? WEFT_ENGINE_DMA_IN : WEFT_ENGINE_COMPUTE;
+		union accel_command command;
+
+		accel_cmd_nop(&command, engine);
+		if (turn)
+			accel_cmd_wait(&command, (turn - 1) % 2, (turn + 1) / 2);
+		accel_cmd_signal(&command, turn % 2, turn / 2 + 1);
+		result = accel_stream_append(p->stream, &command.header);
+	}
+	for (unsigned int i = 0; !result && i < ROUNDS; i++) {
+		double start = now_seconds();
+		uint64_t point;
+
+		result = accel_queue_submit(p->queue, p->stream, NULL, &point);
+		if (!result)
+			result = accel_queue_wait(p->queue, point, ACCEL_WAIT_FOREVER);
+		sample[i] = (now_seconds() - start) / TURNS;
+	}
+	*seconds = result ? 0 : least(sample, ROUNDS);
+	return result ? weft_fail(-result, "measuring handovers: %s", accel_error()) : 0;
+}
+
 static int measure_paging(struct accel_device *device, double hertz, struct weft_calibration *out)
 {
 	struct accel_device_info info = {.size = sizeof(info)};
@@ -312,6 +342,8 @@ static int measure_paging(struct accel_device *device, double hertz, struct weft
 		result = measure_direction(&p, WEFT_ENGINE_DMA_IN, room / 16, &out->page_in);
 	if (!result)
 		result = measure_direction(&p, WEFT_ENGINE_DMA_OUT, room / 16, &out->page_out);
+	if (!result && out->clock == WEFT_CLOCK_WALL)
+		result = measure_handover(&p, &out->handover_seconds);
 	accel_buffer_unref(p.host);
 	accel_buffer_unref(p.device);
 	accel_stream_unref(p.stream);

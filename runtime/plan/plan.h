@@ -110,7 +110,9 @@ struct weft_costs {
 	double *operation_joules;
 	struct weft_transfer_cost page_in, page_out, load, store;
 	double step_seconds; /* of a step besides its actions: submitting it, and being told that it has ended */
-	bool measured;	     /* seconds are those of this device, not of its model */
+	/* From the end of an action to the start of one in another lane that waits for it. */
+	double handover_seconds;
+	bool measured; /* seconds are those of this device, not of its model */
 };
 
 static inline double weft_transfer_seconds(const struct weft_transfer_cost *cost, double bytes)

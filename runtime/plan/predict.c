@@ -11,19 +11,6 @@
 #include "plan/walk.h"
 #include "weft/error.h"
 
-struct timeline {
-	double *finish; /* per action */
-	double ready;	/* of the action at hand */
-};
-
-static void wait_for(void *user, uint32_t earlier)
-{
-	struct timeline *timeline = user;
-
-	if (timeline->finish[earlier] > timeline->ready)
-		timeline->ready = timeline->finish[earlier];
-}
-
 static enum weft_lane lane_of(const struct weft_action *action)
 {
 	switch (action->kind) {
@@ -36,6 +23,25 @@ static enum weft_lane lane_of(const struct weft_action *action)
 	default:
 		return WEFT_LANE_STORAGE;
 	}
+}
+
+struct timeline {
+	const struct weft_plan *plan;
+	double *finish;	     /* per action */
+	enum weft_lane lane; /* of the action at hand */
+	double ready;	     /* when it can start */
+	double handover;
+};
+
+static void wait_for(void *user, uint32_t earlier)
+{
+	struct timeline *timeline = user;
+	double ready = timeline->finish[earlier];
+
+	if (lane_of(&timeline->plan->action[earlier]) != timeline->lane)
+		ready += timeline->handover;
+	if (ready > timeline->ready)
+		timeline->ready = ready;
 }
 
 static double cost(struct weft_plan *plan, const struct weft_action *action, uint64_t moved,
@@ -66,7 +72,7 @@ static double cost(struct weft_plan *plan, const struct weft_action *action, uin
 static int predict(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
 		   const double *known, double *start, double *finish)
 {
-	struct timeline timeline = {.finish = finish};
+	struct timeline timeline = {.plan = plan, .finish = finish, .handover = costs->handover_seconds};
 	struct weft_hazards *hazards = weft_hazards_new();
 	double free_at[WEFT_LANES] = {0}, last = 0;
 	const struct weft_action *action;
@@ -86,6 +92,7 @@ static int predict(struct weft_plan *plan, const struct weft_graph *graph, const
 
 		if (action->kind == WEFT_ACTION_DROP)
 			continue;
+		timeline.lane = lane;
 		timeline.ready = free_at[lane];
 		for (unsigned int i = 0; i < walk.accesses; i++)
 			weft_hazards_visit(hazards, &walk.access[i], wait_for, &timeline);

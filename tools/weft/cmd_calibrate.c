@@ -281,6 +281,8 @@ static void print_table(const struct calibrating *c)
 	       c->cached ? "; measured before" : "");
 	print_rate("to the device", &calibration->page_in);
 	print_rate("to the host", &calibration->page_out);
+	printf("  %-16s %s from one engine to another\n", "handover",
+	       seconds_format(calibration->handover_seconds, text));
 	if (calibration->storage_key) {
 		print_rate("from storage", &calibration->load);
 		print_rate("to storage", &calibration->store);
@@ -323,6 +325,7 @@ static void print_json(const struct calibrating *c)
 	cJSON_AddStringToObject(object, "clock", calibration->clock == WEFT_CLOCK_WALL ? "wall" : "model");
 	cJSON_AddNumberToObject(object, "operations", calibration->commands);
 	cJSON_AddNumberToObject(object, "step_seconds", calibration->step_seconds);
+	cJSON_AddNumberToObject(object, "handover_seconds", calibration->handover_seconds);
 	add_rate(object, "page_in", &calibration->page_in);
 	add_rate(object, "page_out", &calibration->page_out);
 	if (calibration->storage_key) {

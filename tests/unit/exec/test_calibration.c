@@ -65,6 +65,7 @@ static struct weft_calibration example(void)
 		.command = command,
 		.commands = 3,
 		.step_seconds = 1e-4,
+		.handover_seconds = 1e-5,
 		.page_in = {1e-6, 1e9, 0, 0},
 		.page_out = {2e-6, 2e9, 0, 0},
 		.storage_key = 13,
@@ -91,7 +92,7 @@ static void files_come_back(void **state)
 		assert_true(read.command[i].seconds == written.command[i].seconds);
 		assert_true(read.command[i].modelled_seconds == written.command[i].modelled_seconds);
 	}
-	assert_true(read.step_seconds == written.step_seconds && read.storage_key == 13);
+	assert_true(read.step_seconds == written.step_seconds && read.handover_seconds == written.handover_seconds && read.storage_key == 13);
 	assert_memory_equal(&read.page_in, &written.page_in, sizeof(read.page_in));
 	assert_memory_equal(&read.page_out, &written.page_out, sizeof(read.page_out));
 	assert_memory_equal(&read.load, &written.load, sizeof(read.load));
