@@ -474,7 +474,7 @@ static void find_wanted(struct weft_backward *backward)
 			any |= weft_backward_wants(backward, operation, slot);
 			backward->accumulator[graph->value[operation->operand[slot]].base].readers++;
 		}
-		if (!any || !weft_gradient_rule_of(operation->opcode))
+		if (!any || operation->constant || !weft_gradient_rule_of(operation->opcode))
 			continue;
 		for (; slot < operation->operands; slot++) {
 			const struct weft_value *value;
@@ -501,7 +501,7 @@ static int visit(struct weft_backward *backward, weft_id at)
 	snprintf(backward->name, sizeof(backward->name), "%s.backward", operation.name);
 	for (slot = 0; slot < operation.inputs; slot++)
 		any |= weft_backward_wants(backward, &operation, slot);
-	if (rule && any)
+	if (rule && any && !operation.constant)
 		r = rule(backward, &operation);
 	for (slot = 0; slot < operation.inputs && !r; slot++) {
 		struct accumulator *accumulator;

@@ -66,14 +66,15 @@ static int label_term(struct terms *t, const char *name, const struct weft_opera
 	return r ? r : add_term(t, name, WEFT_REDUCE_SUM, &losses, factor / (float)scores->layout.dims[0]);
 }
 
-/* softmax(@x / temperature), or its logarithm. */
-static int soften(struct terms *t, const char *name, const struct weft_operand *x, bool logarithm,
+/* softmax(@x / temperature), or its logarithm; @constant: no gradient goes back to @x. */
+static int soften(struct terms *t, const char *name, const struct weft_operand *x, bool logarithm, bool constant,
 		  struct weft_operand *result)
 {
 	union weft_params divide = {
 		.unary = {.function = WEFT_UNARY_AFFINE, .alpha = 1 / t->how->temperature, .beta = 0}};
 	union weft_params softmax = {.softmax = {.log = logarithm}};
 	struct weft_operand scaled = *x;
+	weft_id at;
 	int r = 0;
 
 	if (t->how->temperature != 1) {
@@ -85,9 +86,12 @@ static int soften(struct terms *t, const char *name, const struct weft_operand *
 	result->layout = x->layout;
 	if (!r)
 		r = weft_build_value(t->graph, name, &x->layout, &result->id);
-	return r ? r
-		 : weft_build_rows(t->graph, name, WEFT_OP_SOFTMAX_FWD, &softmax, 1, 2,
-				   (struct weft_operand[]){scaled, *result}, NULL);
+	if (!r)
+		r = weft_build_rows(t->graph, name, WEFT_OP_SOFTMAX_FWD, &softmax, 1, 2,
+				    (struct weft_operand[]){scaled, *result}, &at);
+	if (!r)
+		t->graph->operation[at].constant = constant;
+	return r;
 }
 
 /* @factor times the cross-entropy of the student with one teacher, both softened. */
@@ -97,7 +101,7 @@ static int teacher_term(struct terms *t, const struct weft_operand *log_student,
 	union weft_params multiply = {.binary = {.function = WEFT_BINARY_MUL}};
 	float scale = -factor * t->how->temperature * t->how->temperature / (float)teacher->layout.dims[0];
 	struct weft_operand soft, product;
-	int r = soften(t, "loss.teacher", teacher, false, &soft);
+	int r = soften(t, "loss.teacher", teacher, false, !t->how->both_ways, &soft);
 
 	product.layout = soft.layout;
 	if (!r)
@@ -200,7 +204,7 @@ int weft_loss_distill(struct weft_graph *graph, const struct weft_distillation *
 	if (!r && how->label > 0)
 		r = label_term(&t, "loss.student", &student, how->label);
 	if (!r && how->teachers && how->teacher > 0)
-		r = soften(&t, "loss.log_student", &student, true, &log_student);
+		r = soften(&t, "loss.log_student", &student, true, false, &log_student);
 	for (uint32_t i = 0; i < how->teachers && !r; i++) {
 		teacher = weft_operand_of(graph, graph->model_output[1 + i]);
 		if (how->teacher > 0)

@@ -107,6 +107,7 @@ struct weft_operation {
 	 */
 	uint16_t may_in_place;
 	uint8_t in_place[WEFT_MAX_OPERANDS];
+	bool constant; /* its results count as constants: no gradient flows through it */
 	bool recomputable; /* may run again with the same result (no updates) */
 	union weft_params params;
 	weft_id operand[WEFT_MAX_OPERANDS]; /* WEFT_NO_ID: optional operand absent */

@@ -71,9 +71,9 @@ static void write_tuning(FILE *file, const struct weft_tuning *tuning)
 	if (tuning->distillation) {
 		const struct weft_distillation *d = tuning->distillation;
 
-		fprintf(file, "distillation=%.9g:%.9g:%.9g:%.9g:%u:%u:%.9g:%.9g\n", (double)d->teacher_label,
+		fprintf(file, "distillation=%.9g:%.9g:%.9g:%.9g:%u:%u:%.9g:%.9g:%d\n", (double)d->teacher_label,
 			(double)d->teacher, (double)d->label, (double)d->temperature, d->teachers, d->hidden,
-			(double)d->hidden_weight, (double)d->neighbour_weight);
+			(double)d->hidden_weight, (double)d->neighbour_weight, d->both_ways);
 	}
 }
 

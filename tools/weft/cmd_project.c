@@ -171,6 +171,8 @@ static error_t parse_end(struct argp_state *state, struct project_arguments *a)
 		argp_error(state, "%s: --alone is without a trainer", a->trainer);
 	if (a->is_text)
 		text_defaults(a);
+	/* As the paper's loss has it; where labels are few, the trainer learns from them alone. */
+	a->learn.distillation.both_ways = !a->learn.labelled;
 	if (!a->sweep.count && !project_sweep_add(&a->sweep, &a->projection))
 		argp_failure(state, STATUS_FAILED, 0, "out of memory");
 	for (uint32_t i = 0; i < a->sweep.count; i++)

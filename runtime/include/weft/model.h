@@ -63,6 +63,11 @@ struct weft_distillation {
 	float temperature; /* above 0 */
 	uint32_t teachers, hidden;
 	float hidden_weight, neighbour_weight;
+	/*
+	 * A teacher that learns is drawn to the student by H(s, q), too, as the gradient of the loss has it; false: its
+	 * scores are targets only.  Without labels that hold the teacher, both would agree on nothing.
+	 */
+	bool both_ways;
 };
 enum weft_optimizer { WEFT_OPTIMIZER_SGD, WEFT_OPTIMIZER_ADAM, WEFT_OPTIMIZER_ADAMW };
 

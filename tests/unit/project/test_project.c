@@ -272,6 +272,7 @@ static void test_distillation(void **unused)
 		double expected;
 
 		d.teachers = 1;
+		d.both_ways = true;
 		must(weft_models_join(student, teachers, 1, &pair, d.hidden, &joint));
 		must(weft_model_graph(joint, &options, &graph));
 		run = run_graph_new(graph);
@@ -293,6 +294,47 @@ static void test_distillation(void **unused)
 		weft_model_free(student);
 		weft_model_free(teacher);
 	}
+}
+
+/* A teacher's scores are targets: nothing of the student draws it, with or without labels of its own. */
+static void test_targets(void **unused)
+{
+	struct weft_model *student = projection(4, 5), *teacher = trainer(4), *joint;
+	const struct weft_model *teachers[] = {teacher};
+	float gradient[2][80];
+
+	(void)unused;
+	must(weft_models_join(student, teachers, 1, NULL, 0, &joint));
+	for (unsigned int i = 0; i < 3; i++) {
+		struct weft_distillation d = {
+			.teacher_label = i < 2, .teacher = i != 1, .temperature = 2, .teachers = 1, .label = 1};
+		struct weft_tuning tuning = {.distillation = &d};
+		struct weft_graph_options options = {.batch = BATCH,
+						     .training = true,
+						     .gradients_as_outputs = true,
+						     .loss = WEFT_LOSS_DISTILL,
+						     .tuning = &tuning};
+		struct weft_graph *graph;
+		struct run_graph *run;
+		weft_id w1;
+
+		must(weft_model_graph(joint, &options, &graph));
+		run = run_graph_new(graph);
+		fill_input(run, graph);
+		fill_labels(run, graph, false);
+		run_graph_step(run);
+		w1 = find(graph, "teacher0/w1");
+		if (i == 2)
+			assert_int_equal(graph->value[w1].gradient, WEFT_NO_ID);
+		else
+			memcpy(gradient[i], run_graph_memory(run, graph->value[w1].gradient), sizeof(gradient[i]));
+		run_graph_free(run);
+		weft_graph_free(graph);
+	}
+	assert_memory_equal(gradient[0], gradient[1], sizeof(gradient[0]));
+	weft_model_free(joint);
+	weft_model_free(student);
+	weft_model_free(teacher);
 }
 
 /* Scores of @model for the same input. */
@@ -707,11 +749,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forward),	     cmocka_unit_test(test_gradients),
-		cmocka_unit_test(test_distillation), cmocka_unit_test(test_join),
-		cmocka_unit_test(test_refusals),     cmocka_unit_test(test_operators),
-		cmocka_unit_test(test_text),	     cmocka_unit_test(test_weight_order),
-		cmocka_unit_test(test_text_trainer), cmocka_unit_test(test_neighbours),
-		cmocka_unit_test(test_unlabelled),
+		cmocka_unit_test(test_distillation), cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_join),	     cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_operators),    cmocka_unit_test(test_text),
+		cmocka_unit_test(test_weight_order), cmocka_unit_test(test_text_trainer),
+		cmocka_unit_test(test_neighbours),   cmocka_unit_test(test_unlabelled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
