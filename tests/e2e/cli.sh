@@ -74,6 +74,16 @@ least=$(key least_device_bytes "$work/front.json")
 	jq -e '.bound_joules > 0 and .gap >= 0 and .gap < 1 and .peak_bytes > 0 and .recomputed_ops >= 0 and .paged_bytes > 0' >/dev/null ||
 	fail "the least budget of the sweep has no plan"
 
+# Where only smaller batches fit, that is said, and true; not where batch normalisation would notice.
+usage 3 plan "$model" --train --batch 64 --device-mem 150K
+grep -q -- "--batch 16 --accumulate 4" "$work/err" || fail "no word of smaller batches: $(cat "$work/err")"
+usage 0 plan "$model" --train --batch 16 --accumulate 4 --device-mem 150K
+normalized=$WEFT_SHARED/models/resnet18_cifar_w16.onnx
+if [ -e "$normalized" ]; then
+	usage 3 plan "$normalized" --train --batch 32 --device-mem 400K
+	grep -q "batch normalisation" "$work/err" || fail "smaller batches in spite of batch normalisation: $(cat "$work/err")"
+fi
+
 # Measured once, used from then on, measured again when damaged.
 XDG_CACHE_HOME=$work/cache
 export XDG_CACHE_HOME

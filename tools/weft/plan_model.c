@@ -139,6 +139,62 @@ static void print_table(const struct weft_graph *graph, const struct weft_plan *
 	printf("  %-16s %s\n", "planning", seconds_format(plan->solver_seconds, text));
 }
 
+/* Running statistics follow those of each batch: parts of a batch have others. */
+static bool normalizes_batches(const struct weft_graph *graph)
+{
+	for (weft_id o = 0; o < graph->operations; o++)
+		if (graph->operation[o].opcode == WEFT_OP_LERP)
+			return true;
+	return false;
+}
+
+#define MOST_MICRO_BATCHES 8
+
+/*
+ * What is left when nothing else fits: smaller batches whose gradients are added up.
+ * That is another order of summation, and so the user's choice.
+ */
+static void suggest_micro_batches(const struct plan_arguments *arguments, struct accel_device *device,
+				  const struct weft_model *model, const struct weft_graph_options *options)
+{
+	const uint32_t already = options->tuning->accumulate > 1 ? options->tuning->accumulate : 1;
+
+	for (uint32_t parts = 2; parts <= MOST_MICRO_BATCHES && !(arguments->batch % parts); parts *= 2) {
+		struct weft_tuning tuning = *options->tuning;
+		struct weft_graph_options smaller = *options;
+		struct weft_graph *graph = NULL;
+		struct weft_plan *plan = NULL;
+		struct weft_costs costs = {0};
+		bool normalizes = false;
+		int result;
+
+		tuning.accumulate = already * parts;
+		smaller.tuning = &tuning;
+		smaller.batch = arguments->batch / parts;
+		result = weft_model_graph(model, &smaller, &graph);
+		if (!result) {
+			normalizes = normalizes_batches(graph);
+			if (!normalizes)
+				result = weft_plan_session(device, &graph, &arguments->budget.session, &plan, &costs,
+							   NULL);
+		}
+		weft_costs_clear(&costs);
+		weft_plan_free(plan);
+		weft_graph_free(graph);
+		if (normalizes)
+			fprintf(stderr, "weft: adding up the gradients of smaller batches is no way out: batch "
+					"normalisation would see other statistics\n");
+		else if (!result)
+			fprintf(stderr,
+				"weft: or --batch %" PRIu32 " --accumulate %" PRIu32
+				": the same examples for each update, their gradients added in another order, so that "
+				"last bits differ\n",
+				smaller.batch, tuning.accumulate);
+		if (normalizes || !result || result != -ENOSPC)
+			return;
+	}
+}
+
 int plan_model(const struct plan_arguments *arguments)
 {
 	const struct weft_session_options *options = &arguments->budget.session;
@@ -175,6 +231,8 @@ int plan_model(const struct plan_arguments *arguments)
 		if (arguments->json)
 			print_json(NULL, NULL, &refusal);
 		status = command_refused(&arguments->budget, &refusal);
+		if (arguments->train)
+			suggest_micro_batches(arguments, device, model, &graph_options);
 	} else if (result) {
 		status = command_error("%s", weft_error());
 	} else if (arguments->json) {
