@@ -25,6 +25,12 @@ struct span {
 	uint32_t low, high, padded;
 };
 
+/* Steps of @dilation to reach @distance: for every window, so that a division counts. */
+static int64_t steps(int64_t distance, int64_t dilation)
+{
+	return dilation == 1 ? distance : (distance + dilation - 1) / dilation;
+}
+
 static struct span span_of(const struct pool *p, unsigned int axis, uint32_t at)
 {
 	const union weft_params *params = p->params;
@@ -33,9 +39,9 @@ static struct span span_of(const struct pool *p, unsigned int axis, uint32_t at)
 	int64_t dilation = params->qpool.dilation[axis], kernel = params->qpool.kernel[axis];
 
 	/* Numbers of taps t with origin + t * dilation below 0, below the extent, and below the padding's end. */
-	int64_t below = s.origin < 0 ? (-s.origin + dilation - 1) / dilation : 0;
-	int64_t inside = s.origin < extent ? (extent - s.origin + dilation - 1) / dilation : 0;
-	int64_t padded = s.origin < end ? (end - s.origin + dilation - 1) / dilation : 0;
+	int64_t below = s.origin < 0 ? steps(-s.origin, dilation) : 0;
+	int64_t inside = s.origin < extent ? steps(extent - s.origin, dilation) : 0;
+	int64_t padded = s.origin < end ? steps(end - s.origin, dilation) : 0;
 
 	s.low = (uint32_t)(below < kernel ? below : kernel);
 	s.high = (uint32_t)(inside < kernel ? inside : kernel);
