@@ -124,19 +124,7 @@ static void set_channels(struct block *b)
 		memcpy(local->start, d->bias + b->channel, b->channels * sizeof(*d->bias));
 	b->finish = (struct weft_qfinish){
 		.zero = d->y->zero_point, .low = d->params->qconv.low, .high = d->params->qconv.high};
-	if (!d->multipliers.row)
-		return;
-	b->finish.multiplier = local->multiplier;
-	b->finish.shift = local->shift;
-	b->finish.least_shift = 62;
-	for (uint32_t i = 0; i < b->channels; i++) {
-		const int32_t *row = d->multipliers.row + (ptrdiff_t)(b->channel + i) * d->multipliers.step;
-
-		local->multiplier[i] = row[0];
-		local->shift[i] = row[1];
-		if (row[1] < b->finish.least_shift)
-			b->finish.least_shift = row[1];
-	}
+	weft_qfinish_channels(&b->finish, &d->multipliers, b->channel, b->channels, local->multiplier, local->shift);
 }
 
 /* A vector of 16-bit numbers, one for each channel of a block. */

@@ -236,20 +236,8 @@ static void set_columns(struct piece *piece, uint32_t channel)
 	if (bias)
 		memcpy(local->start, bias, piece->columns * sizeof(*bias));
 	piece->finish = (struct weft_qfinish){.zero = p->result->zero_point, .low = p->low, .high = p->high};
-	if (!p->multipliers.row)
-		return;
-	piece->finish.multiplier = local->multiplier;
-	piece->finish.shift = local->shift;
-	piece->finish.least_shift = 62;
-	for (uint32_t i = 0; i < piece->columns; i++) {
-		const int32_t *row =
-			p->multipliers.row + (ptrdiff_t)(channel + piece->column + i) * p->multipliers.step;
-
-		local->multiplier[i] = row[0];
-		local->shift[i] = row[1];
-		if (row[1] < piece->finish.least_shift)
-			piece->finish.least_shift = row[1];
-	}
+	weft_qfinish_channels(&piece->finish, &p->multipliers, channel + piece->column, piece->columns,
+			      local->multiplier, local->shift);
 }
 
 /* -ob * (sum of a row's elements), added to its totals. */

@@ -92,6 +92,25 @@ struct weft_qfinish {
 	int32_t least_shift;
 };
 
+/** Set what differs between channels [@first, @first + @n), with room for them at @multiplier and @shift. */
+WEFT_INTEGER_INLINE void weft_qfinish_channels(struct weft_qfinish *finish, const struct weft_multipliers *multipliers,
+					       uint32_t first, uint32_t n, int32_t *multiplier, int32_t *shift)
+{
+	if (!multipliers->row)
+		return;
+	finish->multiplier = multiplier;
+	finish->shift = shift;
+	finish->least_shift = 62;
+	for (uint32_t i = 0; i < n; i++) {
+		const int32_t *row = multipliers->row + (ptrdiff_t)(first + i) * multipliers->step;
+
+		multiplier[i] = row[0];
+		shift[i] = row[1];
+		if (row[1] < finish->least_shift)
+			finish->least_shift = row[1];
+	}
+}
+
 /**
  * @rows rows of @n columns, @pitch totals apart, to to[]; reads whole vectors of @total,
  * writes nothing beyond the results.  @column: of the parameters.
