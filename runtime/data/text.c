@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "dataset.h"
-#include "features.h"
+#include "text_features.h"
 #include "record.h"
 #include "tokens.h"
 #include "weft/error.h"

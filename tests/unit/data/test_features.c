@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "data/features.h"
+#include "data/text_features.h"
 #include "weft/error.h"
 
 #define ROOM 64

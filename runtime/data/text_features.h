@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** Text as hashed features: the numbers that projections of text take. */
-#ifndef WEFT_DATA_FEATURES_H
-#define WEFT_DATA_FEATURES_H
+#ifndef WEFT_DATA_TEXT_FEATURES_H
+#define WEFT_DATA_TEXT_FEATURES_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,4 +22,4 @@ int weft_features_parse(const char *text, struct weft_features *features);
 uint32_t weft_features_of(const struct weft_features *features, const char *text, size_t bytes, uint32_t room,
 			  int64_t *feature);
 
-#endif /* WEFT_DATA_FEATURES_H */
+#endif /* WEFT_DATA_TEXT_FEATURES_H */

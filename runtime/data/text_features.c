@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "features.h"
+#include "text_features.h"
 
 #include <errno.h>
 #include <stdbool.h>
