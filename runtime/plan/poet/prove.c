@@ -22,18 +22,26 @@
 
 /* More columns than this are too slow for the LP: fewer active stages then. */
 #define MOST_COLUMNS 100000
-#define COLUMNS_OF_LP_PER_SECOND 6000
+#define COLUMNS_OF_LP_PER_SECOND 3000
+/* Least part of the time for the proof that is worth a second relaxation; branching in the first, in parts of it. */
+#define SECOND_SHARE 0.25
+#define BRANCH_SHARE 0.15
 /* The first program's part of that, and of how many tight stages one is active in it. */
 #define FIRST_COLUMNS 0.5
+#define SECOND_COLUMNS 1.5
 #define FIRST_STRIDE 8
 /* More active stages are worth it if they raise the bound by this part of the best. */
 #define LEAST_RISE 0.003
 /* What branch and cut can take on, in free columns per second that is left for it and in all. */
 #define COLUMNS_PER_SECOND 8000
-#define MOST_COLUMNS_TO_BRANCH 20000
-/* Rounds of cuts end when the bound rose by less than this part of what is missing in so many rounds. */
-#define PATIENCE 3
+#define MOST_COLUMNS_TO_BRANCH 12000
+/*
+ * Rounds of cuts end when the bound rose by less than this part of what is
+ * missing in so many rounds; the smaller part where branching is no way on.
+ */
+#define PATIENCE 6
 #define LEAST_PROGRESS 0.1
+#define LEAST_PROGRESS_ALONE 0.01
 /* Time for searching on from what the LP shows, each time, in parts of all time for the proof. */
 #define SEARCH_SHARE 0.06
 /* The point that cuts are to cut off goes by this part from earlier solutions to the latest. */
@@ -120,6 +128,7 @@ struct effort {
 	struct poet_search *search;
 	double search_again; /* when the bound is nearer to the best than this part of it */
 	bool vain;	     /* the last search from what the LP shows was for nothing, and not the first */
+	bool last;	     /* nothing comes after the present relaxation */
 	bool infeasible;
 };
 
@@ -159,9 +168,22 @@ static int improve(struct effort *e, const struct poet_lp *lp)
 	return 0;
 }
 
-static double least_progress(double value, double cutoff)
+/* Branch and cut looks at its clock between steps that take long on large programs: leave it out there. */
+static bool too_large(const struct effort *e)
 {
-	return LEAST_PROGRESS * (cutoff < INFINITY ? cutoff - value : value > 0 ? value : 1);
+	const struct poet_program *p = &e->relaxation.program;
+	double free_columns = 0;
+
+	for (int column = 0; column < p->columns; column++)
+		free_columns += p->upper[column] > p->lower[column];
+	return free_columns > fmin(MOST_COLUMNS_TO_BRANCH, COLUMNS_PER_SECOND * time_left(e));
+}
+
+static double least_progress(const struct effort *e, double value, double cutoff)
+{
+	double part = too_large(e) ? LEAST_PROGRESS_ALONE : LEAST_PROGRESS;
+
+	return part * (cutoff < INFINITY ? cutoff - value : value > 0 ? value : 1);
 }
 
 /*
@@ -207,7 +229,7 @@ static int tighten(struct effort *e, double part, struct poet_lp *lp)
 			poet_lp_restrict(lp, program);
 		}
 		value = e->value;
-		if (round >= PATIENCE && value - last[round % PATIENCE] < least_progress(value, cutoff))
+		if (round >= PATIENCE && value - last[round % PATIENCE] < least_progress(e, value, cutoff))
 			break;
 		last[round % PATIENCE] = value;
 		if (round == 0)
@@ -221,17 +243,6 @@ static int tighten(struct effort *e, double part, struct poet_lp *lp)
 	return status < 0 ? status : 0;
 }
 
-/* Branch and cut looks at its clock between steps that take long on large programs: leave it out there. */
-static bool too_large(const struct effort *e)
-{
-	const struct poet_program *p = &e->relaxation.program;
-	double free_columns = 0;
-
-	for (int column = 0; column < p->columns; column++)
-		free_columns += p->upper[column] > p->lower[column];
-	return free_columns > fmin(MOST_COLUMNS_TO_BRANCH, COLUMNS_PER_SECOND * time_left(e));
-}
-
 /* Branch and cut below @cutoff. */
 static int branch(struct effort *e, double cutoff)
 {
@@ -240,7 +251,9 @@ static int branch(struct effort *e, double cutoff)
 
 	if (e->value >= cutoff || e->infeasible || time_left(e) < 0.05 || too_large(e))
 		return 0;
-	status = poet_mip_bound(&e->relaxation.program, limit, time_left(e), e->nodes, &value);
+	status = poet_mip_bound(&e->relaxation.program, limit,
+				e->last ? time_left(e) : fmin(time_left(e), BRANCH_SHARE * e->seconds), e->nodes,
+				&value);
 	if (!status && cutoff == INFINITY && value >= limit)
 		e->infeasible = true;
 	else if (!status && value > e->value)
@@ -341,6 +354,30 @@ static int settle(struct effort *e, struct poet_lp *lp)
 	return status;
 }
 
+/* Once more with all tight stages that an LP can take, if that is more and there is time. */
+static int climb_again(struct effort *e, double gap, struct poet_lp *lp)
+{
+	uint32_t nodes = e->instance->nodes;
+	bool *before;
+	int status;
+
+	e->last = true;
+	if (e->infeasible || e->value >= e->best * (1 - gap) || time_left(e) < SECOND_SHARE * e->seconds)
+		return 0;
+	before = malloc(nodes * sizeof(*before));
+	if (!before)
+		return -ENOMEM;
+	memcpy(before, e->active, nodes * sizeof(*before));
+	status = choose_active(e->instance, e->options->ram_bytes, e->reach, 1, SECOND_COLUMNS * e->most_columns,
+			       e->active);
+	if (status > 0 && memcmp(before, e->active, nodes * sizeof(*before)))
+		status = build(e, lp);
+	if (!status && lp->clp)
+		status = climb(e, gap, lp);
+	free(before);
+	return status < 0 ? status : 0;
+}
+
 int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet_options *options,
 	       struct poet_search *search, double gap, double until, struct poet_proof *proof)
 {
@@ -380,6 +417,8 @@ int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet
 		status = settle(&e, &lp);
 	if (!status && lp.clp)
 		status = climb(&e, gap, &lp);
+	if (!status)
+		status = climb_again(&e, gap, &lp);
 	poet_lp_close(&lp);
 	poet_relaxation_clear(&e.relaxation);
 	poet_reach_clear(&reach);
