@@ -90,6 +90,12 @@ QUANTIZED=$BUILD/vm-model.int8.onnx
 	LOSS=$("$BUILD/bin/weft" infer "$QUANTIZED" --data generate:28x28x1,count=300 --device embedded --json |
 		grep -o '"test_loss":[0-9.e+-]*')
 [ -n "${LOSS-}" ] || bail_out "quantizing on the embedded device failed"
+COMPILED=$BUILD/vm-model.weft
+# Ten images of whatever bytes the model has.
+od -An -v -tu1 -w784 -N7840 "$QUANTIZED" >"$COMPILED.csv"
+"$BUILD/bin/weft" compile "$QUANTIZED" --out "$COMPILED" --device embedded >/dev/null &&
+	SCORES=$("$BUILD/tools/examples/classify" -p -d embedded "$COMPILED" "$COMPILED.csv" | sha256sum)
+[ -n "${SCORES-}" ] || bail_out "a compiled model on the embedded device failed"
 PROJECTION=$BUILD/vm-projection.onnx
 "$BUILD/bin/weft" project --alone --data generate:28x28x1,count=300 --hidden 32 --epochs 1 --quiet --out "$PROJECTION" \
 	--device embedded >/dev/null &&
@@ -98,7 +104,7 @@ PROJECTION=$BUILD/vm-projection.onnx
 [ -n "${PROJECTION_LOSS-}" ] || bail_out "projecting on the embedded device failed"
 MODULE=$PWD/driver/weft.ko
 KSELFTESTS=$BUILD/kselftest
-environment=(env "BUILD=$BUILD" "MODEL=$MODEL" "WEIGHTS=$WEIGHTS" "QUANTIZED=$QUANTIZED" "LOSS=$LOSS" "PROJECTION=$PROJECTION" "PROJECTION_LOSS=$PROJECTION_LOSS" "MODULE=$MODULE" "KSELFTESTS=$KSELFTESTS")
+environment=(env "BUILD=$BUILD" "MODEL=$MODEL" "WEIGHTS=$WEIGHTS" "QUANTIZED=$QUANTIZED" "LOSS=$LOSS" "COMPILED=$COMPILED" "SCORES=$SCORES" "PROJECTION=$PROJECTION" "PROJECTION_LOSS=$PROJECTION_LOSS" "MODULE=$MODULE" "KSELFTESTS=$KSELFTESTS")
 
 if wanted dkms; then
 	PATH=$PATH:/usr/sbin:/sbin
@@ -119,7 +125,7 @@ else
 		{ echo "# ${why//$'\n'/$'\n'# }"; bail_out "the kselftests do not build"; }
 	kselftests="$(make -s -C tests/kselftest OUTPUT="$KSELFTESTS" names) failures"
 fi
-run "libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage idle quantized projection $kselftests module" \
+run "libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage idle quantized deployed projection $kselftests module" \
 	--disk 256M -- "${environment[@]}" tests/vm/guest.sh
 [ -z "$kselftests" ] || run kselftest-suspend --bare -- "$KSELFTESTS/suspend"
 if wanted shell && ! script -qefc true /dev/null >/dev/null 2>&1; then

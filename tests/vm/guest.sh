@@ -82,6 +82,11 @@ one() { # name
 	quantized)
 		infer "$QUANTIZED" "$LOSS"
 		;;
+	deployed)
+		local scores
+		scores=$("$BUILD/tools/examples/classify" -p -d /dev/accel/accel0 "$COMPILED" "$COMPILED.csv" | sha256sum)
+		[ "$scores" = "$SCORES" ] || { echo "scores differ from the embedded device's"; return 1; }
+		;;
 	projection)
 		infer "$PROJECTION" "$PROJECTION_LOSS"
 		;;
