@@ -140,6 +140,14 @@ static struct weft_bo *create(struct weft_client *client, u64 size, bool device,
 	return bo;
 }
 
+/**
+ * weft_bo_create_ioctl() - DRM_WEFT_BO_CREATE
+ * @drm: the DRM device
+ * @data: the arguments
+ * @file: the caller
+ *
+ * Return: 0 or a negative errno value.
+ */
 int weft_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct weft_client *client = to_weft_client(file);
@@ -170,6 +178,14 @@ int weft_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	return ret;
 }
 
+/**
+ * weft_bo_info_ioctl() - DRM_WEFT_BO_INFO
+ * @drm: the DRM device
+ * @data: the arguments
+ * @file: the caller
+ *
+ * Return: 0 or a negative errno value.
+ */
 int weft_bo_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct drm_weft_bo_info *args = data;

@@ -29,6 +29,12 @@ struct weft_usage *weft_usage_new(void)
 	return usage;
 }
 
+/**
+ * weft_usage_get() - take a reference
+ * @usage: what was used
+ *
+ * Return: @usage.
+ */
 struct weft_usage *weft_usage_get(struct weft_usage *usage)
 {
 	kref_get(&usage->refs);
@@ -40,11 +46,22 @@ static void usage_release(struct kref *refs)
 	kfree(container_of(refs, struct weft_usage, refs));
 }
 
+/**
+ * weft_usage_put() - drop a reference
+ * @usage: what was used; freed with the last
+ */
 void weft_usage_put(struct weft_usage *usage)
 {
 	kref_put(&usage->refs, usage_release);
 }
 
+/**
+ * weft_client_open() - a file is opened
+ * @drm: the DRM device
+ * @file: the file
+ *
+ * Return: 0, -ENXIO (the device is dead) or -ENOMEM.
+ */
 int weft_client_open(struct drm_device *drm, struct drm_file *file)
 {
 	struct weft_device *wdev = to_weft_device(drm);
@@ -67,6 +84,11 @@ int weft_client_open(struct drm_device *drm, struct drm_file *file)
 	return 0;
 }
 
+/**
+ * weft_client_close() - a file is closed
+ * @drm: the DRM device
+ * @file: the file, which nobody uses any more
+ */
 void weft_client_close(struct drm_device *drm, struct drm_file *file)
 {
 	struct weft_client *client = to_weft_client(file);
@@ -90,7 +112,11 @@ void weft_client_close(struct drm_device *drm, struct drm_file *file)
 	kfree(client);
 }
 
-/* Keys as in Documentation/gpu/drm-usage-stats.rst. */
+/**
+ * weft_client_show_fdinfo() - what the file has used, with keys as in Documentation/gpu/drm-usage-stats.rst
+ * @printer: where to
+ * @file: the file
+ */
 void weft_client_show_fdinfo(struct drm_printer *printer, struct drm_file *file)
 {
 	static const char *const engines[WEFT_ENGINES] = { "compute", "dma-in", "dma-out" };

@@ -74,6 +74,10 @@ static void context_release(struct kref *refs)
 	queue_work(weft_release_wq, &context->release_work);
 }
 
+/**
+ * weft_context_put() - drop a reference
+ * @context: the context; released with the last, by a work item
+ */
 void weft_context_put(struct weft_context *context)
 {
 	kref_put(&context->refs, context_release);
@@ -225,6 +229,14 @@ err_free:
 	return ERR_PTR(ret);
 }
 
+/**
+ * weft_context_create_ioctl() - DRM_WEFT_CONTEXT_CREATE
+ * @drm: the DRM device
+ * @data: the arguments
+ * @file: the caller
+ *
+ * Return: 0 or a negative errno value.
+ */
 int weft_context_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct weft_client *client = to_weft_client(file);
@@ -257,6 +269,14 @@ err_put:
 	return ret;
 }
 
+/**
+ * weft_context_destroy_ioctl() - DRM_WEFT_CONTEXT_DESTROY
+ * @drm: the DRM device
+ * @data: the arguments
+ * @file: the caller
+ *
+ * Return: 0 or a negative errno value.
+ */
 int weft_context_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct weft_client *client = to_weft_client(file);
@@ -325,6 +345,14 @@ static int context_recover(struct weft_client *client, struct weft_context *cont
 	return ret;
 }
 
+/**
+ * weft_context_recover_ioctl() - DRM_WEFT_CONTEXT_RECOVER
+ * @drm: the DRM device
+ * @data: the arguments
+ * @file: the caller
+ *
+ * Return: 0 or a negative errno value.
+ */
 int weft_context_recover_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct weft_client *client = to_weft_client(file);

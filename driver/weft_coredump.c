@@ -48,6 +48,10 @@ static void coredump_work(struct work_struct *work)
 	kfree(text);
 }
 
+/**
+ * weft_coredump_init() - set up, at probe
+ * @wdev: the device
+ */
 void weft_coredump_init(struct weft_device *wdev)
 {
 	spin_lock_init(&wdev->coredump.lock);

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* debugfs: /sys/kernel/debug/accel/<device>/ */
+/**
+ * DOC: debugfs
+ *
+ * /sys/kernel/debug/accel/<device>/: what there is (objects, bos, contexts, memory, ring),
+ * and doors for tests (reset, lose_memory).  For people: nothing here is stable.
+ */
 #include <linux/debugfs.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/seq_file.h>
@@ -9,6 +14,7 @@
 #include <drm/drm_file.h>
 #include <drm/drm_print.h>
 
+#include "weft_bo.h"
 #include "weft_client.h"
 #include "weft_context.h"
 #include "weft_debugfs.h"
@@ -42,6 +48,27 @@ static int show_memory(struct seq_file *file, void *unused)
 	mutex_lock(&wdev->memory.lock);
 	drm_buddy_print(&wdev->memory.mm, &p);
 	mutex_unlock(&wdev->memory.lock);
+	return 0;
+}
+
+static void show_bo(struct seq_file *file, const struct weft_bo *bo)
+{
+	seq_printf(file, "%s %zu: references %u, handles %u\n", bo->device ? "device" : "host", bo->base.size,
+		   kref_read(&bo->base.refcount), READ_ONCE(bo->base.handle_count));
+}
+
+/* Imported objects are not in a list. */
+static int show_bos(struct seq_file *file, void *unused)
+{
+	struct weft_device *wdev = seq_device(file);
+	struct weft_bo *bo;
+
+	mutex_lock(&wdev->bos_lock);
+	list_for_each_entry(bo, &wdev->device_bos, link)
+		show_bo(file, bo);
+	list_for_each_entry(bo, &wdev->host_bos, link)
+		show_bo(file, bo);
+	mutex_unlock(&wdev->bos_lock);
 	return 0;
 }
 
@@ -97,12 +124,17 @@ static int show_reset(struct seq_file *file, void *unused)
 
 static const struct drm_debugfs_info files[] = {
 	{ "objects", show_objects, 0, NULL },
+	{ "bos", show_bos, 0, NULL },
 	{ "memory", show_memory, 0, NULL },
 	{ "contexts", show_contexts, 0, NULL },
 	{ "ring", show_ring, 0, NULL },
 	{ "reset", show_reset, 0, NULL },
 };
 
+/**
+ * weft_debugfs_init() - make the files, before the device is registered
+ * @wdev: the device
+ */
 void weft_debugfs_init(struct weft_device *wdev)
 {
 	debugfs_create_bool("lose_memory", 0600, wdev->drm.debugfs_root, &wdev->lose_memory);

@@ -54,6 +54,11 @@ static const struct dma_fence_ops fence_ops = {
 	.release = fence_release,
 };
 
+/**
+ * weft_fence_alloc() - memory for a fence
+ *
+ * Return: it or NULL; weft_fence_init() or weft_fence_free() it.
+ */
 struct weft_fence *weft_fence_alloc(void)
 {
 	return weft_alloc(kzalloc(sizeof(struct weft_fence), GFP_KERNEL));

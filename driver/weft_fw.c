@@ -96,6 +96,10 @@ int weft_fw_request(struct weft_device *wdev)
 	return 0;
 }
 
+/**
+ * weft_fw_release() - free the image
+ * @wdev: the device, which is not started any more
+ */
 void weft_fw_release(struct weft_device *wdev)
 {
 	release_firmware(wdev->firmware);

@@ -13,6 +13,10 @@
 #include "weft_device.h"
 #include "weft_hwmon.h"
 
+/**
+ * weft_energy_init() - nothing used yet
+ * @wdev: the device
+ */
 void weft_energy_init(struct weft_device *wdev)
 {
 	spin_lock_init(&wdev->energy.lock);
@@ -112,6 +116,7 @@ int weft_hwmon_init(struct weft_device *wdev)
 
 #else
 
+/* Without hwmon there is no sensor. */
 int weft_hwmon_init(struct weft_device *wdev)
 {
 	return 0;

@@ -238,6 +238,14 @@ static int job_push(struct weft_queue *queue, struct weft_job *job, struct weft_
 	return 0;
 }
 
+/**
+ * weft_submit_ioctl() - DRM_WEFT_SUBMIT
+ * @drm: the DRM device
+ * @data: the arguments
+ * @file: the caller
+ *
+ * Return: 0 or a negative errno value.
+ */
 int weft_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct drm_weft_submit *args = data;

@@ -63,6 +63,13 @@ static void table_sync(struct device *dev, struct weft_table *table, unsigned in
 					 count * sizeof(*table->entries), DMA_TO_DEVICE);
 }
 
+/**
+ * weft_mmu_init() - an empty page table
+ * @mmu: the page tables
+ * @dev: the bus device that walks them
+ *
+ * Return: 0 or -ENOMEM.
+ */
 int weft_mmu_init(struct weft_mmu *mmu, struct device *dev)
 {
 	BUILD_BUG_ON(PAGE_SIZE != WEFT_HW_PAGE_BYTES);
@@ -71,6 +78,10 @@ int weft_mmu_init(struct weft_mmu *mmu, struct device *dev)
 	return mmu->root ? 0 : -ENOMEM;
 }
 
+/**
+ * weft_mmu_fini() - free all tables
+ * @mmu: the page tables, which the device does not walk any more
+ */
 void weft_mmu_fini(struct weft_mmu *mmu)
 {
 	table_free(mmu->dev, mmu->root);

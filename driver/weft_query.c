@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
+/**
+ * DOC: queries
+ *
  * DRM_WEFT_QUERY.  Every struct is zeroed before it is filled, and the caller gets
  * the smaller of what it knows and what the kernel knows.
  */
@@ -140,6 +142,14 @@ static const struct {
 	[DRM_WEFT_QUERY_CLIENT] = { query_client, sizeof(struct drm_weft_client_info) },
 };
 
+/**
+ * weft_query_ioctl() - DRM_WEFT_QUERY
+ * @drm: the DRM device
+ * @data: the arguments
+ * @file: the caller
+ *
+ * Return: 0 or a negative errno value.
+ */
 int weft_query_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	union {

@@ -26,12 +26,22 @@ static void queue_release(struct kref *refs)
 	kfree(queue);
 }
 
+/**
+ * weft_queue_get() - take a reference
+ * @queue: the queue
+ *
+ * Return: @queue.
+ */
 struct weft_queue *weft_queue_get(struct weft_queue *queue)
 {
 	kref_get(&queue->refs);
 	return queue;
 }
 
+/**
+ * weft_queue_put() - drop a reference
+ * @queue: the queue, stopped if it is the last
+ */
 void weft_queue_put(struct weft_queue *queue)
 {
 	kref_put(&queue->refs, queue_release);
@@ -108,6 +118,14 @@ void weft_queue_stop(struct weft_queue *queue)
 	weft_sched_stop_entity(queue->context->wdev, &queue->entity);
 }
 
+/**
+ * weft_queue_create_ioctl() - DRM_WEFT_QUEUE_CREATE
+ * @drm: the DRM device
+ * @data: the arguments
+ * @file: the caller
+ *
+ * Return: 0 or a negative errno value.
+ */
 int weft_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	static const enum drm_sched_priority priorities[] = {
@@ -161,6 +179,14 @@ err_put:
 	return ret;
 }
 
+/**
+ * weft_queue_destroy_ioctl() - DRM_WEFT_QUEUE_DESTROY
+ * @drm: the DRM device
+ * @data: the arguments
+ * @file: the caller
+ *
+ * Return: 0 or a negative errno value.
+ */
 int weft_queue_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct weft_client *client = to_weft_client(file);

@@ -274,7 +274,7 @@ static void reset_device(struct weft_device *wdev, const struct weft_job *blamed
 	int ret;
 
 	atomic64_inc(&wdev->resets);
-	drm_warn(&wdev->drm, "resetting the device\n");
+	drm_err_ratelimited(&wdev->drm, "resetting the device\n");
 	ret = stop_device(wdev);
 	collect(wdev, blamed, !ret, false);
 	/* Nobody will answer what else was asked. */
@@ -288,6 +288,7 @@ static void reset_device(struct weft_device *wdev, const struct weft_job *blamed
 static void reset_work(struct work_struct *work)
 {
 	struct weft_device *wdev = container_of(work, struct weft_device, reset_work);
+	bool cookie;
 	int idx;
 
 	/* Asleep, it is stopped already, and starts afresh when it wakes up. */
@@ -295,10 +296,12 @@ static void reset_work(struct work_struct *work)
 		return;
 	if (drm_dev_enter(&wdev->drm, &idx)) {
 		if (!weft_device_dead(wdev) && !wdev->asleep) {
+			cookie = dma_fence_begin_signalling();
 			weft_coredump(wdev, NULL, NULL, "device reset");
 			drm_sched_stop(&wdev->sched, NULL);
 			reset_device(wdev, NULL);
 			resume(wdev);
+			dma_fence_end_signalling(cookie);
 		}
 		drm_dev_exit(idx);
 	}
@@ -384,10 +387,10 @@ void weft_reset_timeout(struct weft_device *wdev, struct weft_job *job)
 		struct weft_job *blamed = alive ? find_stuck(wdev) : NULL;
 
 		if (blamed)
-			drm_err(&wdev->drm, "context %u, queue %u, job %llu: no progress\n",
-				blamed->queue->context->id, blamed->queue->hw_id, blamed->number);
+			drm_err_ratelimited(&wdev->drm, "context %u, queue %u, job %llu: no progress\n",
+					    blamed->queue->context->id, blamed->queue->hw_id, blamed->number);
 		else if (!alive)
-			drm_err(&wdev->drm, "the firmware is silent\n");
+			drm_err_ratelimited(&wdev->drm, "the firmware is silent\n");
 		if (!alive || blamed)
 			weft_coredump(wdev, blamed, blamed ? &fault_timeout : NULL, "job timed out");
 		if (!alive || (blamed && !stop_context(wdev, blamed)))
@@ -427,12 +430,14 @@ static void sleep_work(struct work_struct *work)
 static void wake_work(struct work_struct *work)
 {
 	struct weft_device *wdev = container_of(work, struct sleep_work, work)->wdev;
+	bool cookie = dma_fence_begin_signalling();
 
 	wdev->asleep = false;
 	start_device(wdev, weft_device_dead(wdev) ? -ENODEV : 0);
 	settle(wdev, NULL);
 	weft_ring_release(wdev);
 	resume(wdev);
+	dma_fence_end_signalling(cookie);
 }
 
 static void run_sleep_work(struct weft_device *wdev, work_func_t function)
@@ -485,6 +490,10 @@ void weft_reset_wake(struct weft_device *wdev, bool system)
 	weft_ring_release(wdev);
 }
 
+/**
+ * weft_reset_init() - set up, at probe
+ * @wdev: the device
+ */
 void weft_reset_init(struct weft_device *wdev)
 {
 	INIT_WORK(&wdev->reset_work, reset_work);

@@ -56,6 +56,12 @@ static void ring_doorbell_work(struct work_struct *work)
 	spin_unlock_irqrestore(&ring->lock, flags);
 }
 
+/**
+ * weft_ring_init() - allocate the event ring
+ * @wdev: the device
+ *
+ * Return: 0 or -ENOMEM.
+ */
 int weft_ring_init(struct weft_device *wdev)
 {
 	struct weft_ring *ring = &wdev->ring;
@@ -74,6 +80,10 @@ int weft_ring_init(struct weft_device *wdev)
 	return ring->events ? 0 : -ENOMEM;
 }
 
+/**
+ * weft_ring_fini() - free it
+ * @wdev: the device, which reaches no memory any more
+ */
 void weft_ring_fini(struct weft_device *wdev)
 {
 	struct weft_ring *ring = &wdev->ring;

@@ -145,6 +145,10 @@ void weft_syncs_signal(struct weft_syncs *syncs, struct dma_fence *fence)
 	}
 }
 
+/**
+ * weft_syncs_put() - free what weft_syncs_get() made
+ * @syncs: it, also after an error
+ */
 void weft_syncs_put(struct weft_syncs *syncs)
 {
 	for (u32 i = 0; i < syncs->signals; i++) {

@@ -259,6 +259,14 @@ err_put_syncs:
 	return ret;
 }
 
+/**
+ * weft_vm_bind_ioctl() - DRM_WEFT_VM_BIND
+ * @drm: the DRM device
+ * @data: the arguments
+ * @file: the caller
+ *
+ * Return: 0 or a negative errno value.
+ */
 int weft_vm_bind_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct drm_weft_vm_bind *args = data;

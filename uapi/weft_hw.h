@@ -96,6 +96,7 @@ extern "C" {
  * enum weft_hw_doorbell - what the host rings for
  * @WEFT_HW_DOORBELL_CONTROL: mailbox.control has changed
  * @WEFT_HW_DOORBELL_REQUEST: mailbox.request_tail or .event_head has advanced
+ * @WEFT_HW_DOORBELLS: number of them
  */
 enum weft_hw_doorbell {
 	WEFT_HW_DOORBELL_CONTROL = 0,

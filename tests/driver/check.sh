@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # tests/driver/check.sh BUILD: the kernel driver builds without a finding of the compiler
-# (W=1), sparse, and checkpatch --strict.  Prints TAP.
+# (W=1), sparse, kernel-doc and checkpatch --strict.  Prints TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=$(realpath "$1")
@@ -24,7 +24,7 @@ copy_sources() { # to
 	git ls-files Kbuild driver uapi | tar -cf - -T - | tar -xf - -C "$1"
 }
 
-echo 1..2
+echo 1..3
 if [ ! -e "$headers" ]; then
 	echo "ok 1 - W=1, sparse # SKIP missing: kernel headers (Debian: linux-headers-amd64)"
 elif ! command -v sparse >/dev/null; then
@@ -38,11 +38,19 @@ else
 	result $status 1 "W=1, sparse" "$found"
 fi
 
+if [ -e "$headers/scripts/kernel-doc" ]; then
+	mapfile -t files < <(git ls-files 'driver/*.[ch]' uapi/weft_hw.h uapi/drm)
+	found=$(perl "$headers/scripts/kernel-doc" -none -Wall "${files[@]}" 2>&1)
+	result "$([ -z "$found" ]; echo $?)" 2 kernel-doc "$found"
+else
+	echo "ok 2 - kernel-doc # SKIP missing: kernel headers (Debian: linux-headers-amd64)"
+fi
+
 # checkpatch comes with the kernel's source; it takes long to unpack, so it is kept.
 source=$(find /usr/src -name 'linux-source-6.*.tar.xz' 2>/dev/null | sort -V | tail -n 1)
 tool=$BUILD/checkpatch-$(basename "$source" .tar.xz)
 if [ -z "$source" ]; then
-	echo "ok 2 - checkpatch # SKIP missing: the kernel's source (Debian: linux-source-6.12)"
+	echo "ok 3 - checkpatch # SKIP missing: the kernel's source (Debian: linux-source-6.12)"
 	exit $((failures != 0))
 fi
 if [ ! -e "$tool/checkpatch.pl" ]; then
@@ -65,5 +73,5 @@ for file in $(git ls-files 'driver/*.[ch]' uapi/drm); do
 		--ignore "$ignore" -f "$file" | grep .)$'\n'
 done
 found=$(grep . <<<"$found")
-result "$([ -z "$found" ]; echo $?)" 2 "checkpatch --strict" "$found"
+result "$([ -z "$found" ]; echo $?)" 3 "checkpatch --strict" "$found"
 exit $((failures != 0))

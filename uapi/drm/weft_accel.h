@@ -356,7 +356,7 @@ struct drm_weft_bind_op {
 	__u64 offset;
 };
 
-/**
+/*
  * Carry out the operations once the syncobjs to wait for have signalled, in the
  * order of submission among asynchronous binds of the context; the call returns at
  * once.  Otherwise they have been carried out when the call returns.
