@@ -300,6 +300,7 @@ static struct pci_driver weft_pci_driver = {
 	.id_table = weft_ids,
 	.probe = weft_probe,
 	.remove = weft_remove,
+	.err_handler = &weft_pci_error_handlers,
 	.driver.pm = pm_ptr(&weft_pm_ops),
 };
 

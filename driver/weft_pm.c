@@ -18,6 +18,9 @@
  * Power may go, and device memory with it.  So its contents are saved in host memory,
  * unless the system only idles; the memory for that is allocated before, when there is
  * swap still.
+ *
+ * *Resets of the function* by the PCI core (sysfs's reset, or a hypervisor that passes the
+ * device on) are like the latter, but keep device memory.
  */
 #include <linux/io.h>
 #include <linux/pm_runtime.h>
@@ -204,6 +207,30 @@ static int system_resume(struct device *dev)
 	weft_reset_wake(wdev, true);
 	return 0;
 }
+
+/* Held for both by the PCI core is the lock that removal takes. */
+static void reset_prepare(struct pci_dev *pdev)
+{
+	struct weft_device *wdev = pci_get_drvdata(pdev);
+
+	pm_runtime_get_sync(&pdev->dev);
+	if (!weft_device_dead(wdev))
+		weft_reset_sleep(wdev, true);
+}
+
+static void reset_done(struct pci_dev *pdev)
+{
+	struct weft_device *wdev = pci_get_drvdata(pdev);
+
+	if (wdev->asleep)
+		weft_reset_wake(wdev, true);
+	weft_pm_put(wdev);
+}
+
+const struct pci_error_handlers weft_pci_error_handlers = {
+	.reset_prepare = reset_prepare,
+	.reset_done = reset_done,
+};
 
 const struct dev_pm_ops weft_pm_ops = {
 	.prepare = pm_sleep_ptr(prepare),

@@ -4,9 +4,11 @@
 
 #include <linux/pm.h>
 
+struct pci_error_handlers;
 struct weft_device;
 
 extern const struct dev_pm_ops weft_pm_ops;
+extern const struct pci_error_handlers weft_pci_error_handlers;
 
 void weft_pm_init(struct weft_device *wdev);
 void weft_pm_fini(struct weft_device *wdev);

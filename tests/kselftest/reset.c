@@ -6,6 +6,8 @@
 #include "kselftest_harness.h"
 #include "weft_test.h"
 
+#include <fcntl.h>
+
 FIXTURE(reset)
 {
 	struct weft_load load;
@@ -106,6 +108,30 @@ TEST_F(reset, jobs_that_wait_are_kept)
 	ASSERT_EQ(0, weft_query(other.fd, DRM_WEFT_QUERY_QUEUE, other.queue, &info, sizeof(info)));
 	EXPECT_EQ(1, info.completed);
 	EXPECT_EQ(0, info.failed);
+}
+
+/* By the PCI core: the device is stopped before, and its jobs go on afterwards. */
+TEST_F(reset, of_the_function)
+{
+	char path[128];
+	int door;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", weft_pci());
+	door = open(path, O_WRONLY | O_CLOEXEC);
+	if (door < 0)
+		SKIP(return, "the function cannot be reset");
+	for (int round = 0; round < 3; round++) {
+		memset(self->load.matrices.memory, 0x30 + round, WEFT_PAGE);
+		for (int i = 0; i < 4; i++)
+			ASSERT_EQ(0, weft_submit(&self->load.w, &self->load.busy));
+		usleep(round * 10000);
+		ASSERT_EQ(1, pwrite(door, "1", 1, 0));
+		ASSERT_EQ(0, weft_wait(self->load.w.fd, self->load.w.timeline, self->load.w.point, WEFT_PATIENCE_S));
+		EXPECT_EQ(0, weft_failed(self->load.w.fd, self->load.w.queue));
+		EXPECT_EQ(0x30 + round, *(volatile char *)self->load.matrices.memory);
+		ASSERT_TRUE(weft_load_works(&self->load, round));
+	}
+	close(door);
 }
 
 /* Contexts, queues and binds come and go while the device is reset. */
