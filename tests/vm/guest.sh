@@ -73,7 +73,7 @@ one() { # name
 		train
 		;;
 	train-storage)
-		train --device-mem 9M --host-mem 1M --storage /mnt/disk:64M &&
+		train --device-mem 7M --host-mem 1M --storage /mnt/disk:64M &&
 			grep -q '"peak_storage_bytes":[[:space:]]*[1-9]' /tmp/train.json || {
 			echo "storage was not used"
 			return 1
