@@ -507,7 +507,8 @@ void weft_reset_init(struct weft_device *wdev)
  */
 void weft_reset_stop(struct weft_device *wdev)
 {
-	cancel_delayed_work_sync(&wdev->watchdog);
+	/* For good: a request that is just being put into the ring would start it again. */
+	disable_delayed_work_sync(&wdev->watchdog);
 	weft_device_die(wdev);
 	/* Time-outs find it unplugged; after this none is running. */
 	cancel_work_sync(&wdev->reset_work);
