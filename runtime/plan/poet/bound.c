@@ -7,10 +7,16 @@
 #include <coin/Cbc_C_Interface.h>
 #include <coin/Clp_C_Interface.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* Of Clp: perturb costs where it seems to help; status of what stopped at a limit. */
 #define PERTURB 50
@@ -418,25 +424,18 @@ void poet_penalty_fix(const struct poet_penalty *penalty, struct poet_program *p
 	}
 }
 
-int poet_mip_bound(const struct poet_program *p, double cutoff, double seconds, uint64_t nodes, double *value)
+static double branch_and_cut(const struct columns *c, const struct poet_program *p, double cutoff, double seconds,
+			     uint64_t nodes)
 {
-	struct columns c;
-	Cbc_Model *cbc;
+	Cbc_Model *cbc = Cbc_newModel();
+	double value;
 	char text[64];
 
-	*value = -INFINITY;
-	if (columns_init(&c, p) < 0)
-		return -ENOMEM;
-	if (c.infeasible) {
-		*value = cutoff;
-		columns_clear(&c);
-		return 0;
-	}
-	cbc = Cbc_newModel();
 	Cbc_setLogLevel(cbc, 0);
-	Cbc_loadProblem(cbc, c.columns, c.rows, c.start, c.row, c.cell, c.lower, c.upper, c.cost, c.least, c.most);
-	for (int column = 0; column < c.columns; column++)
-		if (p->whole[c.original[column]])
+	Cbc_loadProblem(cbc, c->columns, c->rows, c->start, c->row, c->cell, c->lower, c->upper, c->cost, c->least,
+			c->most);
+	for (int column = 0; column < c->columns; column++)
+		if (p->whole[c->original[column]])
 			Cbc_setInteger(cbc, column);
 	snprintf(text, sizeof(text), "%.3f", seconds > 0.01 ? seconds : 0.01);
 	Cbc_setParameter(cbc, "seconds", text);
@@ -445,17 +444,82 @@ int poet_mip_bound(const struct poet_program *p, double cutoff, double seconds, 
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)nodes);
 		Cbc_setParameter(cbc, "maxNodes", text);
 	}
-	snprintf(text, sizeof(text), "%.15g", cutoff - c.offset);
+	snprintf(text, sizeof(text), "%.15g", cutoff - c->offset);
 	Cbc_setParameter(cbc, "cutoff", text);
 	Cbc_solve(cbc);
-	if (Cbc_isProvenInfeasible(cbc) || Cbc_status(cbc) == 0) {
-		*value = Cbc_isProvenOptimal(cbc) ? Cbc_getObjValue(cbc) + c.offset : cutoff;
-	} else {
-		*value = Cbc_getBestPossibleObjValue(cbc) + c.offset;
-	}
-	if (*value > cutoff)
-		*value = cutoff;
+	if (Cbc_isProvenInfeasible(cbc) || Cbc_status(cbc) == 0)
+		value = Cbc_isProvenOptimal(cbc) ? Cbc_getObjValue(cbc) + c->offset : cutoff;
+	else
+		value = Cbc_getBestPossibleObjValue(cbc) + c->offset;
 	Cbc_deleteModel(cbc);
+	return value > cutoff ? cutoff : value;
+}
+
+/* What the child is to do before it ends; it never outlives its parent, nor its time by much. */
+static _Noreturn void be_child(int result, const struct columns *c, const struct poet_program *p, double cutoff,
+			       double seconds, uint64_t nodes)
+{
+	const rlim_t most = (rlim_t)fmin(fmax(ceil(seconds), 0) + 2, 1e9);
+	double value;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+	setrlimit(RLIMIT_CPU, &(struct rlimit){most, most});
+	value = branch_and_cut(c, p, cutoff, seconds, nodes);
+	_exit(write(result, &value, sizeof(value)) == sizeof(value) ? 0 : 1);
+}
+
+/* The child's time counts as the caller's. */
+static void wait_for(pid_t child)
+{
+	struct rusage usage;
+	pid_t found;
+
+	do
+		found = wait4(child, NULL, 0, &usage);
+	while (found < 0 && errno == EINTR);
+	if (found == child)
+		poet_clock_add((double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+			       1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));
+}
+
+/* Cbc 2.10.8 can crash, or go on far too long, where time ends: then there is no bound, and that is all. */
+static void bound_in_child(const struct columns *c, const struct poet_program *p, double cutoff, double seconds,
+			   uint64_t nodes, double *value)
+{
+	double found;
+	ssize_t got;
+	pid_t child;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return;
+	child = fork();
+	if (!child)
+		be_child(ends[1], c, p, cutoff, seconds, nodes);
+	close(ends[1]);
+	if (child > 0) {
+		do
+			got = read(ends[0], &found, sizeof(found));
+		while (got < 0 && errno == EINTR);
+		if (got == sizeof(found))
+			*value = found;
+		wait_for(child);
+	}
+	close(ends[0]);
+}
+
+int poet_mip_bound(const struct poet_program *p, double cutoff, double seconds, uint64_t nodes, double *value)
+{
+	struct columns c;
+
+	*value = -INFINITY;
+	if (columns_init(&c, p) < 0)
+		return -ENOMEM;
+	if (c.infeasible)
+		*value = cutoff;
+	else
+		bound_in_child(&c, p, cutoff, seconds, nodes, value);
 	columns_clear(&c);
 	return 0;
 }

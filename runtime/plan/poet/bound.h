@@ -55,8 +55,8 @@ void poet_penalty_fix(const struct poet_penalty *penalty, struct poet_program *p
 
 /**
  * Branch and cut for at most @seconds and @nodes (0: no limit) on solutions below
- * @cutoff.  *value becomes a lower bound on what any integer solution has, at
- * most @cutoff.  -ENOMEM.
+ * @cutoff, in a child process.  *value becomes a lower bound on what any integer
+ * solution has, at most @cutoff; -INFINITY where the child fails.  -ENOMEM.
  */
 int poet_mip_bound(const struct poet_program *program, double cutoff, double seconds, uint64_t nodes, double *value);
 

@@ -5,8 +5,10 @@
 
 #include "plan/poet/poet.h"
 
-/** Processor time of this thread, in seconds. */
+/** Processor time of this thread and of children that worked for it, in seconds. */
 double poet_clock(void);
+/** Count @seconds of a child that has ended. */
+void poet_clock_add(double seconds);
 
 /** What a stage costs: what it computes, its highest RAM level and the sum over what it starts with. */
 struct poet_stage {
