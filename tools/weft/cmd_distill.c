@@ -14,19 +14,12 @@
 #include "weft/error.h"
 
 enum {
-	KEY_DATA = KEY_COMMAND,
-	KEY_TEACHER,
-	KEY_TEMPERATURE,
+	KEY_TEACHER = KEY_LEARN_END,
 	KEY_WEIGHT,
 	KEY_HIDDEN,
 	KEY_HIDDEN_WEIGHT,
-	KEY_EPOCHS,
-	KEY_BATCH,
-	KEY_LR,
 	KEY_SEED,
-	KEY_OUT,
 	KEY_JSON,
-	KEY_QUIET,
 };
 
 #define MOST_TEACHERS 16
@@ -92,16 +85,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct weft_distillation *d = &a->learn.distillation;
 
 	switch (key) {
-	case KEY_DATA:
-		a->learn.data = arg;
-		return 0;
 	case KEY_TEACHER:
 		if (a->teachers == MOST_TEACHERS)
 			argp_error(state, "--teacher: more than %d", MOST_TEACHERS);
 		a->teacher[a->teachers++] = arg;
-		return 0;
-	case KEY_TEMPERATURE:
-		d->temperature = (float)argument_number(state, "--temperature", arg, 1e-3, 1e3);
 		return 0;
 	case KEY_WEIGHT:
 		d->teacher = (float)argument_number(state, "--weight", arg, 0, 1);
@@ -112,26 +99,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_HIDDEN_WEIGHT:
 		d->hidden_weight = (float)argument_number(state, "--hidden-weight", arg, 0, 1e6);
 		return 0;
-	case KEY_EPOCHS:
-		a->learn.epochs = (uint32_t)argument_whole(state, "--epochs", arg, 1, 1000000);
-		return 0;
-	case KEY_BATCH:
-		a->learn.batch = argument_batch(state, arg);
-		return 0;
-	case KEY_LR:
-		a->learn.lr = argument_number(state, "--lr", arg, 0, 1e6);
-		return 0;
 	case KEY_SEED:
 		a->learn.seed = argument_whole(state, "--seed", arg, 0, UINT64_MAX);
 		return 0;
-	case KEY_OUT:
-		a->learn.out = arg;
-		return 0;
 	case KEY_JSON:
 		a->json = true;
-		return 0;
-	case KEY_QUIET:
-		a->learn.quiet = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (a->student)
@@ -145,7 +117,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		return parse_end(state, a);
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return learn_parse(key, arg, state, &a->learn);
 	}
 }
 

@@ -16,19 +16,14 @@
 #include "weft/error.h"
 
 enum {
-	KEY_DATA = KEY_COMMAND,
-	KEY_FUNCTIONS,
+	KEY_FUNCTIONS = KEY_LEARN_END,
 	KEY_BITS,
 	KEY_TAPS,
 	KEY_HIDDEN,
 	KEY_ALONE,
 	KEY_LAMBDA,
-	KEY_TEMPERATURE,
 	KEY_LABELLED,
 	KEY_NEIGHBOURS,
-	KEY_EPOCHS,
-	KEY_BATCH,
-	KEY_LR,
 	KEY_SEED,
 	KEY_SEEDS,
 	KEY_TEXT,
@@ -39,10 +34,8 @@ enum {
 	KEY_SWEEP,
 	KEY_CSV,
 	KEY_SVG,
-	KEY_OUT,
 	KEY_TRAINER_OUT,
 	KEY_JSON,
-	KEY_QUIET,
 };
 
 /* Seeds of one configuration. */
@@ -185,9 +178,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct project_arguments *a = state->input;
 
 	switch (key) {
-	case KEY_DATA:
-		a->learn.data = arg;
-		return 0;
 	case KEY_FUNCTIONS:
 		a->projection.functions = (uint32_t)argument_whole(state, "--functions", arg, 1, 65536);
 		return 0;
@@ -206,23 +196,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_LAMBDA:
 		parse_lambda(state, arg, &a->learn.distillation);
 		return 0;
-	case KEY_TEMPERATURE:
-		a->learn.distillation.temperature = (float)argument_number(state, "--temperature", arg, 1e-3, 1e3);
-		return 0;
 	case KEY_LABELLED:
 		a->learn.labelled = (uint32_t)argument_whole(state, "--labelled", arg, 1, UINT32_MAX);
 		return 0;
 	case KEY_NEIGHBOURS:
 		a->learn.distillation.neighbour_weight = (float)argument_number(state, "--neighbours", arg, 0, 1e6);
-		return 0;
-	case KEY_EPOCHS:
-		a->learn.epochs = (uint32_t)argument_whole(state, "--epochs", arg, 1, 1000000);
-		return 0;
-	case KEY_BATCH:
-		a->learn.batch = argument_batch(state, arg);
-		return 0;
-	case KEY_LR:
-		a->learn.lr = argument_number(state, "--lr", arg, 0, 1e6);
 		return 0;
 	case KEY_SEED:
 		a->projection.seed = argument_whole(state, "--seed", arg, 0, UINT64_MAX);
@@ -254,17 +232,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_SVG:
 		a->svg = arg;
 		return 0;
-	case KEY_OUT:
-		a->learn.out = arg;
-		return 0;
 	case KEY_TRAINER_OUT:
 		a->trainer_out = arg;
 		return 0;
 	case KEY_JSON:
 		a->json = true;
-		return 0;
-	case KEY_QUIET:
-		a->learn.quiet = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (a->trainer)
@@ -278,7 +250,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		return parse_end(state, a);
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return learn_parse(key, arg, state, &a->learn);
 	}
 }
 

@@ -14,6 +14,35 @@
 
 #include "weft/error.h"
 
+error_t learn_parse(int key, char *arg, struct argp_state *state, struct learn *learn)
+{
+	switch (key) {
+	case KEY_DATA:
+		learn->data = arg;
+		return 0;
+	case KEY_TEMPERATURE:
+		learn->distillation.temperature = (float)argument_number(state, "--temperature", arg, 1e-3, 1e3);
+		return 0;
+	case KEY_EPOCHS:
+		learn->epochs = (uint32_t)argument_whole(state, "--epochs", arg, 1, 1000000);
+		return 0;
+	case KEY_BATCH:
+		learn->batch = argument_batch(state, arg);
+		return 0;
+	case KEY_LR:
+		learn->lr = argument_number(state, "--lr", arg, 0, 1e6);
+		return 0;
+	case KEY_OUT:
+		learn->out = arg;
+		return 0;
+	case KEY_QUIET:
+		learn->quiet = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
 /** Examples of a step of the test, and steps of the measurement of one inference. */
 #define TEST_BATCH 256
 #define MEASURED_STEPS 200

@@ -28,6 +28,21 @@ struct learn {
 	uint64_t parameters;		     /* of the student */
 };
 
+/** Options of the commands that learn, which tell their defaults; those of the command's own begin at KEY_LEARN_END. */
+enum {
+	KEY_DATA = KEY_COMMAND,
+	KEY_TEMPERATURE,
+	KEY_EPOCHS,
+	KEY_BATCH,
+	KEY_LR,
+	KEY_OUT,
+	KEY_QUIET,
+	KEY_LEARN_END,
+};
+
+/** Parse one of them; ARGP_ERR_UNKNOWN for others. */
+error_t learn_parse(int key, char *arg, struct argp_state *state, struct learn *learn);
+
 /**
  * Train @student beside @teacher.  *trained receives the student, and *trained_teacher,
  * unless NULL, the first teacher; both are the caller's.
