@@ -6,26 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "command.h"
 #include "exec/calibration.h"
+#include "json.h"
 #include "graph/graph.h"
 #include "model_options.h"
 #include "sizes.h"
 #include "tuning.h"
 #include "weft/error.h"
 
-enum { KEY_TRAIN = KEY_COMMAND, KEY_BATCH, KEY_OPTIM, KEY_STEPS, KEY_AGAIN, KEY_JSON };
+enum { KEY_TRAIN = KEY_COMMAND, KEY_STEPS, KEY_AGAIN, KEY_JSON };
 
 struct arguments {
 	struct budget_options budget;
 	struct tuning_options tuning;
-	struct model_options shape;
-	const char *model;
+	struct model_options model;
 	bool train, again, json;
-	uint32_t batch;
-	enum weft_optimizer optimizer;
 	unsigned int steps;
 };
 
@@ -53,8 +49,6 @@ struct calibrating {
 
 static const struct argp_option options[] = {
 	{"train", KEY_TRAIN, NULL, 0, "Measure a training step (otherwise: inference)", 1},
-	{"batch", KEY_BATCH, "N", 0, "Examples per step (default: 64)", 1},
-	{"optim", KEY_OPTIM, "NAME", 0, "sgd, adam or adamw (default: adam)", 1},
 	{"steps", KEY_STEPS, "N", 0, "Steps to take the least of (default: as many as take 4 s, from 5 to 100)", 2},
 	{"again", KEY_AGAIN, NULL, 0, "Measure even what has been measured before", 2},
 	{"json", KEY_JSON, NULL, 0, "Print one JSON object on standard output", 3},
@@ -69,12 +63,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_TRAIN:
 		arguments->train = true;
 		return 0;
-	case KEY_BATCH:
-		arguments->batch = argument_batch(state, arg);
-		return 0;
-	case KEY_OPTIM:
-		arguments->optimizer = argument_optimizer(state, arg);
-		return 0;
 	case KEY_STEPS:
 		arguments->steps = (unsigned int)argument_whole(state, "--steps", arg, 1, 100);
 		return 0;
@@ -84,19 +72,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_JSON:
 		arguments->json = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		if (arguments->model)
-			argp_error(state, "one model at a time: %s and %s", arguments->model, arg);
-		arguments->model = arg;
-		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->budget;
 		state->child_inputs[1] = &arguments->tuning;
-		state->child_inputs[2] = &arguments->shape;
+		state->child_inputs[2] = &arguments->model;
 		return 0;
 	case ARGP_KEY_END:
-		if (!arguments->model)
-			argp_error(state, "give an ONNX file");
+		model_required(state, &arguments->model);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -126,14 +108,13 @@ static int make_graph(const struct calibrating *c, struct weft_graph **graph)
 {
 	const struct arguments *arguments = c->arguments;
 	struct weft_graph_options graph_options = {
-		.batch = arguments->batch,
 		.training = arguments->train,
 		.loss = arguments->train ? arguments->tuning.loss : WEFT_LOSS_NONE,
-		.optimizer = arguments->optimizer,
+		.optimizer = arguments->tuning.optimizer,
 		.tuning = &arguments->tuning.tuning,
 	};
 
-	model_options_apply(&arguments->shape, &graph_options);
+	model_options_apply(&arguments->model, &graph_options);
 	return weft_model_graph(c->model, &graph_options, graph);
 }
 
@@ -318,7 +299,6 @@ static void print_json(const struct calibrating *c)
 {
 	const struct weft_calibration *calibration = &c->calibration;
 	cJSON *object = cJSON_CreateObject(), *plans = cJSON_CreateArray();
-	char *text;
 
 	cJSON_AddStringToObject(object, "file", c->path);
 	cJSON_AddBoolToObject(object, "measured_before", c->cached);
@@ -349,10 +329,7 @@ static void print_json(const struct calibrating *c)
 		cJSON_AddItemToArray(plans, plan);
 	}
 	cJSON_AddItemToObject(object, "plans", plans);
-	text = cJSON_PrintUnformatted(object);
-	puts(text ? text : "{}");
-	cJSON_free(text);
-	cJSON_Delete(object);
+	json_print(object);
 }
 
 static int calibrate(struct calibrating *c)
@@ -360,7 +337,7 @@ static int calibrate(struct calibrating *c)
 	const struct arguments *arguments = c->arguments;
 	uint64_t asked = arguments->budget.session.device_bytes;
 	struct weft_session_refusal refusal = {0};
-	int result = weft_model_load(arguments->model, &c->model);
+	int result = weft_model_load(arguments->model.path, &c->model);
 
 	if (!result && budget_open_device(&arguments->budget, &c->device))
 		return STATUS_FAILED;
@@ -387,10 +364,7 @@ static int calibrate(struct calibrating *c)
 
 static int run(int argc, char **argv)
 {
-	struct arguments arguments = {
-		.batch = 64,
-		.optimizer = WEFT_OPTIMIZER_ADAM,
-	};
+	struct arguments arguments = {.model.batch = 64};
 	struct calibrating c = {.arguments = &arguments};
 	int status;
 
@@ -403,7 +377,7 @@ static int run(int argc, char **argv)
 	weft_model_free(c.model);
 	budget_free(&arguments.budget);
 	tuning_free(&arguments.tuning);
-	model_options_free(&arguments.shape);
+	model_options_free(&arguments.model);
 	return status;
 }
 

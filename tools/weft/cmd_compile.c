@@ -6,28 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "command.h"
+#include "json.h"
 #include "model_options.h"
 #include "sizes.h"
 #include "weft/deploy.h"
 #include "weft/error.h"
 #include "weft/model.h"
 
-enum { KEY_OUT = KEY_COMMAND, KEY_BATCH, KEY_JSON };
+enum { KEY_OUT = KEY_COMMAND, KEY_JSON };
 
 struct compile_arguments {
 	struct budget_options budget;
-	const char *model, *out;
-	uint32_t batch;
-	struct model_options shape;
+	const char *out;
+	struct model_options model;
 	bool json;
 };
 
 static const struct argp_option options[] = {
 	{"out", KEY_OUT, "FILE", 0, "The compiled model (required)", 1},
-	{"batch", KEY_BATCH, "N", 0, "Examples of a run (default: 1)", 1},
 	{"json", KEY_JSON, NULL, 0, "Print one JSON object on standard output", 1},
 	{0},
 };
@@ -40,24 +37,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_OUT:
 		arguments->out = arg;
 		return 0;
-	case KEY_BATCH:
-		arguments->batch = argument_batch(state, arg);
-		return 0;
 	case KEY_JSON:
 		arguments->json = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		if (arguments->model)
-			argp_error(state, "one model at a time: %s and %s", arguments->model, arg);
-		arguments->model = arg;
-		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->budget;
-		state->child_inputs[1] = &arguments->shape;
+		state->child_inputs[1] = &arguments->model;
 		return 0;
 	case ARGP_KEY_END:
-		if (!arguments->model)
-			argp_error(state, "which model? Give an ONNX file");
+		model_required(state, &arguments->model);
 		if (!arguments->out)
 			argp_error(state, "where to? Give --out FILE");
 		if (arguments->budget.storage_dir)
@@ -86,7 +74,6 @@ static const struct argp argp = {
 static void print_json(const struct weft_deploy_report *report)
 {
 	cJSON *object = cJSON_CreateObject();
-	char *text;
 
 	cJSON_AddNumberToObject(object, "file_bytes", (double)report->file_bytes);
 	cJSON_AddNumberToObject(object, "constant_bytes", (double)report->constant_bytes);
@@ -96,10 +83,7 @@ static void print_json(const struct weft_deploy_report *report)
 	cJSON_AddNumberToObject(object, "host_bytes", (double)report->host_bytes);
 	cJSON_AddNumberToObject(object, "predicted_seconds", report->predicted_seconds);
 	cJSON_AddNumberToObject(object, "energy_joules", report->predicted_joules);
-	text = cJSON_PrintUnformatted(object);
-	puts(text ? text : "{}");
-	cJSON_free(text);
-	cJSON_Delete(object);
+	json_print(object);
 }
 
 static void print_text(const char *path, const struct weft_deploy_report *report)
@@ -116,7 +100,7 @@ static void print_text(const char *path, const struct weft_deploy_report *report
 
 static int run(int argc, char **argv)
 {
-	struct compile_arguments arguments = {.batch = 1};
+	struct compile_arguments arguments = {.model.batch = 1};
 	struct weft_graph_options graph_options = {.loss = WEFT_LOSS_NONE, .fixed_weights = true};
 	struct weft_session_refusal refusal = {0};
 	struct weft_deploy_report report;
@@ -127,14 +111,13 @@ static int run(int argc, char **argv)
 
 	budget_defaults(&arguments.budget);
 	command_parse(&argp, argc, argv, &arguments);
-	if (weft_model_load(arguments.model, &model))
+	if (weft_model_load(arguments.model.path, &model))
 		return command_error("%s", weft_error());
 	if (budget_open_device(&arguments.budget, &device)) {
 		weft_model_free(model);
 		return STATUS_FAILED;
 	}
-	graph_options.batch = arguments.batch;
-	model_options_apply(&arguments.shape, &graph_options);
+	model_options_apply(&arguments.model, &graph_options);
 	result = weft_model_graph(model, &graph_options, &graph);
 	if (!result)
 		result = weft_deploy(device, graph, &arguments.budget.session, arguments.out, &report, &refusal);
@@ -149,7 +132,7 @@ static int run(int argc, char **argv)
 	accel_device_unref(device);
 	weft_model_free(model);
 	budget_free(&arguments.budget);
-	model_options_free(&arguments.shape);
+	model_options_free(&arguments.model);
 	return status;
 }
 

@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "command.h"
 #include "data_options.h"
+#include "json.h"
 #include "learn.h"
 #include "sizes.h"
 #include "weft/error.h"
@@ -174,7 +173,6 @@ static int work(struct distill_arguments *a, struct job *job)
 static void print_json(const struct distill_arguments *a, const struct job *job)
 {
 	cJSON *object = cJSON_CreateObject(), *teachers;
-	char *text;
 
 	cJSON_AddStringToObject(object, "out", a->learn.out);
 	cJSON_AddNumberToObject(object, "test_accuracy", job->student_measure.accuracy);
@@ -186,10 +184,7 @@ static void print_json(const struct distill_arguments *a, const struct job *job)
 	teachers = cJSON_AddArrayToObject(object, "teacher_accuracy");
 	for (uint32_t i = 0; i < a->teachers; i++)
 		cJSON_AddItemToArray(teachers, cJSON_CreateNumber(job->teacher_measure[i].accuracy));
-	text = cJSON_PrintUnformatted(object);
-	puts(text ? text : "{}");
-	cJSON_free(text);
-	cJSON_Delete(object);
+	json_print(object);
 }
 
 static void print_row(const char *what, const struct learn_measure *measure)

@@ -12,13 +12,13 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <cjson/cJSON.h>
 #include <gnu/libc-version.h>
 #include <liburing.h>
 #include <protobuf-c/protobuf-c.h>
 #include <zlib.h>
 
 #include "command.h"
+#include "json.h"
 #include "sizes.h"
 
 enum { KEY_JSON = KEY_COMMAND, KEY_STORAGE_DIR };
@@ -253,15 +253,11 @@ static int report(struct doctor *doctor)
 		!strcmp(cJSON_GetObjectItem(item, "severity")->valuestring, "error");
 	if (doctor->json) {
 		cJSON *object = cJSON_CreateObject();
-		char *text;
 
 		cJSON_AddBoolToObject(object, "healthy", !errors);
 		cJSON_AddItemToObject(object, "components", doctor->facts);
 		cJSON_AddItemToObject(object, "problems", doctor->problems);
-		text = cJSON_Print(object);
-		puts(text ? text : "{}");
-		cJSON_free(text);
-		cJSON_Delete(object);
+		json_print(object);
 		return errors ? STATUS_FAILED : STATUS_DONE;
 	}
 	cJSON_ArrayForEach(item, doctor->facts) printf("  %-24s %s\n", item->string, item->valuestring);

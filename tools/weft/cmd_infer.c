@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "command.h"
 #include "data_options.h"
+#include "json.h"
 #include "graph/graph.h"
 #include "input_file.h"
 #include "model_options.h"
@@ -18,14 +17,13 @@
 #include "weft/error.h"
 #include "weft/train.h"
 
-enum { KEY_DATA = KEY_COMMAND, KEY_INPUT, KEY_BATCH, KEY_JSON };
+enum { KEY_DATA = KEY_COMMAND, KEY_INPUT, KEY_JSON };
 
 struct infer_arguments {
 	struct budget_options budget;
-	const char *model, *data, *input;
-	uint32_t batch;
+	const char *data, *input;
 	struct weft_dataset_options dataset;
-	struct model_options shape;
+	struct model_options model;
 	enum weft_loss loss;
 	bool json;
 };
@@ -33,7 +31,6 @@ struct infer_arguments {
 static const struct argp_option options[] = {
 	{"data", KEY_DATA, "DIR", 0, "Judge the test set, as for weft train", 1},
 	{"input", KEY_INPUT, "FILE", 0, "Print the outputs for the tensor in FILE, .npy or .pb", 1},
-	{"batch", KEY_BATCH, "N", 0, "Examples per step with --data (default: 64)", 1},
 	{"loss", KEY_LOSS, "NAME", 0, "Loss of --data: cross-entropy, mse or bce (default: cross-entropy)", 1},
 	{"json", KEY_JSON, NULL, 0, "Print one JSON object on standard output", 1},
 	{0},
@@ -50,28 +47,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_INPUT:
 		arguments->input = arg;
 		return 0;
-	case KEY_BATCH:
-		arguments->batch = argument_batch(state, arg);
-		return 0;
 	case KEY_LOSS:
 		arguments->loss = tuning_loss(state, arg);
 		return 0;
 	case KEY_JSON:
 		arguments->json = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		if (arguments->model)
-			argp_error(state, "one model at a time: %s and %s", arguments->model, arg);
-		arguments->model = arg;
-		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->budget;
 		state->child_inputs[1] = &arguments->dataset;
-		state->child_inputs[2] = &arguments->shape;
+		state->child_inputs[2] = &arguments->model;
 		return 0;
 	case ARGP_KEY_END:
-		if (!arguments->model)
-			argp_error(state, "which model? Give an ONNX file");
+		model_required(state, &arguments->model);
 		if (!arguments->data == !arguments->input)
 			argp_error(state, "give either --data DIR or --input FILE");
 		return 0;
@@ -97,25 +85,16 @@ static const struct argp argp = {
 	NULL,
 };
 
-static void print_json(cJSON *object)
-{
-	char *text = cJSON_PrintUnformatted(object);
-
-	puts(text ? text : "{}");
-	cJSON_free(text);
-	cJSON_Delete(object);
-}
-
 static int infer_data(const struct infer_arguments *arguments, struct accel_device *device,
 		      const struct weft_model *model, struct weft_session_refusal *refusal)
 {
-	struct weft_evaluation_options how = {.batch = arguments->batch,
+	struct weft_evaluation_options how = {.batch = arguments->model.batch,
 					      .loss = arguments->loss,
-					      .dim_names = arguments->shape.dim_name,
-					      .dim_values = arguments->shape.dim_value,
-					      .dims = arguments->shape.dims,
-					      .without_pass = arguments->shape.without_pass,
-					      .without_passes = arguments->shape.without_passes};
+					      .dim_names = arguments->model.dim_name,
+					      .dim_values = arguments->model.dim_value,
+					      .dims = arguments->model.dims,
+					      .without_pass = arguments->model.without_pass,
+					      .without_passes = arguments->model.without_passes};
 	struct weft_evaluation evaluation;
 	struct weft_dataset *dataset;
 	char text[32], size[24];
@@ -141,7 +120,7 @@ static int infer_data(const struct infer_arguments *arguments, struct accel_devi
 		cJSON_AddNumberToObject(object, "peak_device_bytes", (double)evaluation.usage.peak_device_bytes);
 		cJSON_AddNumberToObject(object, "peak_host_bytes", (double)evaluation.usage.peak_host_bytes);
 		cJSON_AddNumberToObject(object, "peak_storage_bytes", (double)evaluation.usage.peak_storage_bytes);
-		print_json(object);
+		json_print(object);
 	} else {
 		printf("  %-16s %.2f %% of %" PRIu64 " examples\n", "test accuracy", 100 * evaluation.accuracy,
 		       evaluation.examples);
@@ -254,8 +233,8 @@ static int infer_input(const struct infer_arguments *arguments, struct accel_dev
 
 	if (result)
 		return result;
+	model_options_apply(&arguments->model, &graph_options);
 	graph_options.batch = input.rank ? input.dims[0] : 1;
-	model_options_apply(&arguments->shape, &graph_options);
 	result = weft_model_graph(model, &graph_options, &graph);
 	if (!result)
 		result = weft_session_new(device, graph, &arguments->budget.session, &session, refusal);
@@ -277,7 +256,7 @@ static int infer_input(const struct infer_arguments *arguments, struct accel_dev
 				      &weft_session_graph(session)->value[weft_session_graph(session)->model_output[i]],
 				      list);
 	if (!result && object)
-		print_json(object);
+		json_print(object);
 	else
 		cJSON_Delete(object);
 	weft_session_free(session);
@@ -286,7 +265,7 @@ static int infer_input(const struct infer_arguments *arguments, struct accel_dev
 
 static int run(int argc, char **argv)
 {
-	struct infer_arguments arguments = {.batch = 64};
+	struct infer_arguments arguments = {.model.batch = 64};
 	struct weft_session_refusal refusal = {0};
 	struct accel_device *device;
 	struct weft_model *model;
@@ -294,7 +273,7 @@ static int run(int argc, char **argv)
 
 	budget_defaults(&arguments.budget);
 	command_parse(&argp, argc, argv, &arguments);
-	if (weft_model_load(arguments.model, &model))
+	if (weft_model_load(arguments.model.path, &model))
 		return command_error("%s", weft_error());
 	if (budget_open_device(&arguments.budget, &device)) {
 		weft_model_free(model);
@@ -308,7 +287,7 @@ static int run(int argc, char **argv)
 	accel_device_unref(device);
 	weft_model_free(model);
 	budget_free(&arguments.budget);
-	model_options_free(&arguments.shape);
+	model_options_free(&arguments.model);
 	return status;
 }
 

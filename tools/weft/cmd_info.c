@@ -6,27 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "command.h"
+#include "json.h"
 #include "model_options.h"
 #include "graph/graph.h"
 #include "sizes.h"
 #include "weft/error.h"
 
-enum { KEY_JSON = KEY_COMMAND, KEY_BATCH };
+enum { KEY_JSON = KEY_COMMAND };
 
 struct info_arguments {
 	struct budget_options budget;
-	struct model_options shape;
-	const char *model;
-	uint32_t batch;
+	struct model_options model;
 	bool json;
 };
 
 static const struct argp_option options[] = {
 	{"device", KEY_DEVICE, "SPEC", 0, "Device, as for weft train", 1},
-	{"batch", KEY_BATCH, "N", 0, "Batch to bind a model's open batch dimension to (default: 1)", 1},
 	{"json", KEY_JSON, NULL, 0, "Print one JSON object on standard output", 1},
 	{0},
 };
@@ -39,19 +35,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_DEVICE:
 		arguments->budget.device = arg;
 		return 0;
-	case KEY_BATCH:
-		arguments->batch = argument_batch(state, arg);
-		return 0;
 	case KEY_JSON:
 		arguments->json = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		if (arguments->model)
-			argp_error(state, "one model at a time: %s and %s", arguments->model, arg);
-		arguments->model = arg;
-		return 0;
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &arguments->shape;
+		state->child_inputs[0] = &arguments->model;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -98,17 +86,16 @@ static cJSON *dims(const int64_t *dim, uint32_t rank)
 
 static int add_model(cJSON *object, const struct info_arguments *arguments)
 {
-	struct weft_graph_options options = {
-		.batch = arguments->batch, .training = true, .loss = WEFT_LOSS_CROSS_ENTROPY};
+	struct weft_graph_options options = {.training = true, .loss = WEFT_LOSS_CROSS_ENTROPY};
 	struct weft_model_info info;
 	struct weft_model *model;
 	struct weft_graph *graph;
 	cJSON *about;
-	int result = weft_model_load(arguments->model, &model);
+	int result = weft_model_load(arguments->model.path, &model);
 
 	if (result)
 		return result;
-	model_options_apply(&arguments->shape, &options);
+	model_options_apply(&arguments->model, &options);
 	result = weft_model_info(model, &info);
 	if (!result) {
 		about = cJSON_AddObjectToObject(object, "model");
@@ -154,7 +141,7 @@ static void print_table(const cJSON *object)
 
 static int run(int argc, char **argv)
 {
-	struct info_arguments arguments = {.batch = 1};
+	struct info_arguments arguments = {.model.batch = 1};
 	struct accel_device_info info = {.size = sizeof(info)};
 	struct accel_device *device;
 	cJSON *object = cJSON_CreateObject();
@@ -170,19 +157,17 @@ static int run(int argc, char **argv)
 		status = command_error("%s", accel_error());
 	else
 		add_device(object, &info);
-	if (status == STATUS_DONE && arguments.model && add_model(object, &arguments))
+	if (status == STATUS_DONE && arguments.model.path && add_model(object, &arguments))
 		status = command_error("%s", weft_error());
 	if (status == STATUS_DONE && arguments.json) {
-		char *text = cJSON_Print(object);
-
-		puts(text ? text : "{}");
-		cJSON_free(text);
-	} else if (status == STATUS_DONE) {
-		print_table(object);
+		json_print(object);
+	} else {
+		if (status == STATUS_DONE)
+			print_table(object);
+		cJSON_Delete(object);
 	}
-	cJSON_Delete(object);
 	accel_device_unref(device);
-	model_options_free(&arguments.shape);
+	model_options_free(&arguments.model);
 	return status;
 }
 

@@ -7,22 +7,10 @@
 #include "plan_command.h"
 #include "sizes.h"
 
-enum {
-	KEY_TRAIN = KEY_COMMAND,
-	KEY_BATCH,
-	KEY_OPTIM,
-	KEY_INSTANCE,
-	KEY_RAM,
-	KEY_TIME_RATIO,
-	KEY_TIMELINE,
-	KEY_SWEEP,
-	KEY_JSON
-};
+enum { KEY_TRAIN = KEY_COMMAND, KEY_INSTANCE, KEY_RAM, KEY_TIME_RATIO, KEY_TIMELINE, KEY_SWEEP, KEY_JSON };
 
 static const struct argp_option options[] = {
 	{"train", KEY_TRAIN, NULL, 0, "Plan a training step (otherwise: inference)", 1},
-	{"batch", KEY_BATCH, "N", 0, "Examples per step (default: 64)", 1},
-	{"optim", KEY_OPTIM, "NAME", 0, "sgd, adam or adamw (default: adam)", 1},
 	{"timeline", KEY_TIMELINE, "FILE.svg", 0, "Draw the memory of the planned step, or the schedule of --instance",
 	 1},
 	{"instance", KEY_INSTANCE, "FILE.json", 0, "Plan POET's problem in FILE instead of a model", 2},
@@ -35,11 +23,11 @@ static const struct argp_option options[] = {
 
 static void check_arguments(struct argp_state *state, const struct plan_arguments *arguments)
 {
-	if (!arguments->model == !arguments->instance)
+	if (!arguments->model.path == !arguments->instance)
 		argp_error(state, "give either an ONNX file or --instance FILE.json");
 	if (arguments->instance && !arguments->ram_bytes && !arguments->sweep)
 		argp_error(state, "--instance needs --ram BYTES or --sweep FILE.svg");
-	if (arguments->sweep && arguments->model && arguments->timeline)
+	if (arguments->sweep && arguments->model.path && arguments->timeline)
 		argp_error(state, "--timeline draws one plan, and --sweep makes many");
 	if (arguments->instance && arguments->timeline && !arguments->ram_bytes)
 		argp_error(state, "--timeline draws the plan of --instance for --ram BYTES");
@@ -52,12 +40,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case KEY_TRAIN:
 		arguments->train = true;
-		return 0;
-	case KEY_BATCH:
-		arguments->batch = argument_batch(state, arg);
-		return 0;
-	case KEY_OPTIM:
-		arguments->optimizer = argument_optimizer(state, arg);
 		return 0;
 	case KEY_INSTANCE:
 		arguments->instance = arg;
@@ -80,15 +62,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_JSON:
 		arguments->json = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		if (arguments->model)
-			argp_error(state, "one model at a time: %s and %s", arguments->model, arg);
-		arguments->model = arg;
-		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->budget;
 		state->child_inputs[1] = &arguments->tuning;
-		state->child_inputs[2] = &arguments->shape;
+		state->child_inputs[2] = &arguments->model;
 		return 0;
 	case ARGP_KEY_END:
 		check_arguments(state, arguments);
@@ -121,7 +98,7 @@ static const struct argp argp = {
 
 static int run(int argc, char **argv)
 {
-	struct plan_arguments arguments = {.batch = 64, .optimizer = WEFT_OPTIMIZER_ADAM};
+	struct plan_arguments arguments = {.model.batch = 64};
 	int status;
 
 	budget_defaults(&arguments.budget);
@@ -132,7 +109,7 @@ static int run(int argc, char **argv)
 				    : plan_model(&arguments);
 	budget_free(&arguments.budget);
 	tuning_free(&arguments.tuning);
-	model_options_free(&arguments.shape);
+	model_options_free(&arguments.model);
 	return status;
 }
 

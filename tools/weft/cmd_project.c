@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "command.h"
 #include "data_options.h"
+#include "json.h"
 #include "learn.h"
 #include "project_sweep.h"
 #include "sizes.h"
@@ -420,16 +419,12 @@ static int work(struct project_arguments *a)
 static void print_json(const struct project_arguments *a)
 {
 	cJSON *object = cJSON_CreateObject(), *rows = cJSON_AddArrayToObject(object, "networks");
-	char *text;
 
 	cJSON_AddStringToObject(object, "out", a->learn.out);
 	cJSON_AddBoolToObject(object, "alone", a->alone);
 	for (uint32_t i = 0; i < a->sweep.count; i++)
 		cJSON_AddItemToArray(rows, project_row_json(&a->sweep.row[i], !a->alone));
-	text = cJSON_PrintUnformatted(object);
-	puts(text ? text : "{}");
-	cJSON_free(text);
-	cJSON_Delete(object);
+	json_print(object);
 }
 
 static int run(int argc, char **argv)

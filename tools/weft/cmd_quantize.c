@@ -8,10 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cjson/cJSON.h>
-
 #include "command.h"
 #include "data_options.h"
+#include "json.h"
 #include "sizes.h"
 #include "weft/error.h"
 #include "weft/quantize.h"
@@ -29,7 +28,6 @@ enum {
 	KEY_OUT,
 	KEY_QAT,
 	KEY_LR,
-	KEY_BATCH,
 	KEY_SEED,
 	KEY_JSON
 };
@@ -284,7 +282,6 @@ static int work(struct job *job)
 static void print_json(const struct job *job)
 {
 	cJSON *object = cJSON_CreateObject();
-	char *text;
 
 	cJSON_AddStringToObject(object, "out", job->out);
 	cJSON_AddNumberToObject(object, "float_accuracy", job->before.accuracy);
@@ -301,10 +298,7 @@ static void print_json(const struct job *job)
 	cJSON_AddNumberToObject(object, "equalized", job->report.equalized);
 	cJSON_AddNumberToObject(object, "corrected", job->report.corrected);
 	cJSON_AddNumberToObject(object, "examples", job->report.examples);
-	text = cJSON_PrintUnformatted(object);
-	puts(text ? text : "{}");
-	cJSON_free(text);
-	cJSON_Delete(object);
+	json_print(object);
 }
 
 static void print_text(const struct job *job)

@@ -8,9 +8,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include <cjson/cJSON.h>
-
 #include "command.h"
+#include "json.h"
 #include "model_options.h"
 #include "data_options.h"
 #include "plan/plan.h"
@@ -24,8 +23,6 @@
 enum {
 	KEY_DATA = KEY_COMMAND,
 	KEY_EPOCHS,
-	KEY_BATCH,
-	KEY_OPTIM,
 	KEY_LR,
 	KEY_MOMENTUM,
 	KEY_WEIGHT_DECAY,
@@ -47,9 +44,9 @@ enum {
 struct train_arguments {
 	struct budget_options budget;
 	struct tuning_options tuning;
-	struct model_options shape;
+	struct model_options model;
 	struct weft_train_options train;
-	const char *model, *timeline;
+	const char *timeline;
 	double lr, momentum, weight_decay; /* NAN: the optimizer's default */
 	bool json, quiet;
 	struct progress progress;
@@ -64,8 +61,6 @@ static const struct argp_option options[] = {
 	{"augment", KEY_AUGMENT, "WHAT", 0,
 	 "flip (left to right, every other image), crop:N (shifted by up to N pixels), or flip,crop:N", 1},
 	{"epochs", KEY_EPOCHS, "N", 0, "Passes over the training set (default: 5)", 1},
-	{"batch", KEY_BATCH, "N", 0, "Examples per step (default: 64)", 1},
-	{"optim", KEY_OPTIM, "NAME", 0, "sgd, adam or adamw (default: adam)", 1},
 	{"lr", KEY_LR, "F", 0, "Learning rate (default: 0.01 for sgd, 0.001 otherwise)", 1},
 	{"lr-schedule", KEY_LR_SCHEDULE, "NAME", 0,
 	 "constant; step[:EPOCHS[:FACTOR]], times FACTOR (0.1) every EPOCHS (a third of all); cosine[:FACTOR], down to "
@@ -98,8 +93,7 @@ static void on_signal(int number)
 
 static void check_arguments(struct argp_state *state, const struct train_arguments *arguments)
 {
-	if (!arguments->model)
-		argp_error(state, "which model? Give an ONNX file");
+	model_required(state, &arguments->model);
 	if (!arguments->train.data)
 		argp_error(state, "which data? Give --data DIR, or --data generate:28x28x1");
 	if (arguments->train.resume && !arguments->train.out)
@@ -150,12 +144,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_EPOCHS:
 		train->epochs = (uint32_t)argument_whole(state, "--epochs", arg, 1, 1000000);
 		return 0;
-	case KEY_BATCH:
-		train->batch = argument_batch(state, arg);
-		return 0;
-	case KEY_OPTIM:
-		train->optimizer = argument_optimizer(state, arg);
-		return 0;
 	case KEY_LR:
 		arguments->lr = argument_number(state, "--lr", arg, 0, 1e30);
 		return 0;
@@ -201,16 +189,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_QUIET:
 		arguments->quiet = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		if (arguments->model)
-			argp_error(state, "one model at a time: %s and %s", arguments->model, arg);
-		arguments->model = arg;
-		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->budget;
 		state->child_inputs[1] = &arguments->tuning;
 		state->child_inputs[2] = &train->dataset;
-		state->child_inputs[3] = &arguments->shape;
+		state->child_inputs[3] = &arguments->model;
 		return 0;
 	case ARGP_KEY_END:
 		check_arguments(state, arguments);
@@ -244,8 +227,8 @@ static const struct argp argp = {
 /* PyTorch's defaults, but for sgd's momentum. */
 static void choose_hyper(struct train_arguments *arguments)
 {
-	bool sgd = arguments->train.optimizer == WEFT_OPTIMIZER_SGD,
-	     adamw = arguments->train.optimizer == WEFT_OPTIMIZER_ADAMW;
+	bool sgd = arguments->tuning.optimizer == WEFT_OPTIMIZER_SGD,
+	     adamw = arguments->tuning.optimizer == WEFT_OPTIMIZER_ADAMW;
 	float *hyper = arguments->train.hyper;
 
 	hyper[WEFT_HYPER_LR] = (float)(!isnan(arguments->lr) ? arguments->lr : sgd ? 0.01 : 0.001);
@@ -256,16 +239,29 @@ static void choose_hyper(struct train_arguments *arguments)
 						 : adamw			 ? 0.01
 										 : 0);
 	hyper[WEFT_HYPER_GRADIENT_SCALE] = 1.0f;
-	if (!arguments->train.schedule.epochs)
-		arguments->train.schedule.epochs = (arguments->train.epochs + 2) / 3;
-	arguments->train.loss = arguments->tuning.loss;
-	arguments->train.tuning = arguments->tuning.tuning;
-	arguments->train.dim_names = arguments->shape.dim_name;
-	arguments->train.dim_values = arguments->shape.dim_value;
-	arguments->train.dims = arguments->shape.dims;
-	arguments->train.without_pass = arguments->shape.without_pass;
-	arguments->train.without_passes = arguments->shape.without_passes;
-	arguments->train.tuning.lora_seed = arguments->budget.session.seed;
+}
+
+/* What the shared options say, as the trainer takes it. */
+static void gather_options(struct train_arguments *arguments)
+{
+	const struct tuning_options *tuning = &arguments->tuning;
+	const struct model_options *model = &arguments->model;
+	struct weft_train_options *train = &arguments->train;
+
+	choose_hyper(arguments);
+	if (!train->schedule.epochs)
+		train->schedule.epochs = (train->epochs + 2) / 3;
+	train->session = arguments->budget.session;
+	train->loss = tuning->loss;
+	train->optimizer = tuning->optimizer;
+	train->tuning = tuning->tuning;
+	train->tuning.lora_seed = train->session.seed;
+	train->batch = model->batch;
+	train->dim_names = model->dim_name;
+	train->dim_values = model->dim_value;
+	train->dims = model->dims;
+	train->without_pass = model->without_pass;
+	train->without_passes = model->without_passes;
 }
 
 static void on_step(void *user, const struct weft_train_progress *progress)
@@ -305,7 +301,6 @@ static uint64_t peak_rss(void)
 static void print_json(int status, const struct weft_train_result *result)
 {
 	cJSON *object = cJSON_CreateObject();
-	char *text;
 
 	if (status == -ENOSPC && (result->refusal.least_device_bytes || result->refusal.least_host_bytes)) {
 		cJSON_AddNumberToObject(object, "least_device_bytes", (double)result->refusal.least_device_bytes);
@@ -336,10 +331,7 @@ static void print_json(int status, const struct weft_train_result *result)
 		cJSON_AddNumberToObject(object, "recomputed_ops", (double)result->usage.recomputed_ops);
 		cJSON_AddNumberToObject(object, "paged_bytes", (double)result->usage.paged_bytes);
 	}
-	text = cJSON_Print(object);
-	puts(text ? text : "{}");
-	cJSON_free(text);
-	cJSON_Delete(object);
+	json_print(object);
 }
 
 static void print_line(const char *what, uint64_t bytes, uint64_t budget)
@@ -410,7 +402,7 @@ static int train(struct train_arguments *arguments)
 	struct weft_train_result result = {0};
 	struct weft_model *model = NULL;
 	struct accel_device *device = NULL;
-	int status = weft_model_load(arguments->model, &model);
+	int status = weft_model_load(arguments->model.path, &model);
 
 	if (!status && budget_open_device(&arguments->budget, &device)) {
 		weft_model_free(model);
@@ -418,7 +410,6 @@ static int train(struct train_arguments *arguments)
 	}
 	if (!status) {
 		progress_init(&arguments->progress, arguments->quiet);
-		train->session = arguments->budget.session;
 		train->stop = &signal_received;
 		train->observer = (struct weft_train_observer){
 			.user = arguments,
@@ -439,7 +430,8 @@ static int train(struct train_arguments *arguments)
 static int run(int argc, char **argv)
 {
 	struct train_arguments arguments = {
-		.train = {.epochs = 5, .batch = 64, .optimizer = WEFT_OPTIMIZER_ADAM},
+		.model.batch = 64,
+		.train.epochs = 5,
 		.lr = NAN,
 		.momentum = NAN,
 		.weight_decay = NAN,
@@ -450,13 +442,13 @@ static int run(int argc, char **argv)
 	budget_defaults(&arguments.budget);
 	tuning_defaults(&arguments.tuning);
 	command_parse(&argp, argc, argv, &arguments);
-	choose_hyper(&arguments);
+	gather_options(&arguments);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	status = train(&arguments);
 	budget_free(&arguments.budget);
 	tuning_free(&arguments.tuning);
-	model_options_free(&arguments.shape);
+	model_options_free(&arguments.model);
 	return status;
 }
 

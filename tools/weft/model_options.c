@@ -8,6 +8,7 @@
 #include "command.h"
 
 static const struct argp_option options[] = {
+	{"batch", KEY_BATCH, "N", 0, "Examples per step (default: 64; where a model is compiled or described: 1)", 18},
 	{"dim", KEY_DIM, "NAME=VALUE", 0, "Bind a symbolic dimension of the model; may be given again", 18},
 	{"no-pass", KEY_NO_PASS, "NAME", 0, "Leave out a pass over the graph; may be given again", 18},
 	{"passes", KEY_PASSES, NULL, 0, "List the passes over the graph and exit", 18},
@@ -62,22 +63,38 @@ static void add_dim(struct argp_state *state, struct model_options *model, const
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
+	struct model_options *model = state->input;
+
 	switch (key) {
+	case KEY_BATCH:
+		model->batch = argument_batch(state, arg);
+		return 0;
 	case KEY_DIM:
-		add_dim(state, state->input, arg);
+		add_dim(state, model, arg);
 		return 0;
 	case KEY_NO_PASS:
-		leave_out(state, state->input, arg);
+		leave_out(state, model, arg);
 		return 0;
 	case KEY_PASSES:
 		list_passes();
 		exit(STATUS_DONE);
+	case ARGP_KEY_ARG:
+		if (model->path)
+			argp_error(state, "one model at a time: %s and %s", model->path, arg);
+		model->path = arg;
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
 const struct argp model_argp = {options, parse, NULL, NULL, NULL, NULL, NULL};
+
+void model_required(struct argp_state *state, const struct model_options *model)
+{
+	if (!model->path)
+		argp_error(state, "which model? Give an ONNX file");
+}
 
 void model_options_free(struct model_options *model)
 {
@@ -90,6 +107,7 @@ void model_options_free(struct model_options *model)
 
 void model_options_apply(const struct model_options *model, struct weft_graph_options *graph)
 {
+	graph->batch = model->batch;
 	graph->dim_names = model->dim_name;
 	graph->dim_values = model->dim_value;
 	graph->dims = model->dims;

@@ -10,12 +10,10 @@
 struct plan_arguments {
 	struct budget_options budget;
 	struct tuning_options tuning;
-	struct model_options shape;
-	const char *model, *instance, *timeline;
+	struct model_options model;
+	const char *instance, *timeline;
 	const char *sweep; /* SVG over all budgets; NULL: none */
 	bool train, json;
-	uint32_t batch;
-	enum weft_optimizer optimizer;
 	uint64_t ram_bytes;
 	double time_ratio;
 };

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "plan/poet/poet.h"
+#include "json.h"
 #include "plan_command.h"
 #include "sizes.h"
 #include "weft/error.h"
@@ -16,7 +15,7 @@
 static void print_json(const struct weft_poet_instance *instance, const struct weft_poet_result *result)
 {
 	cJSON *object = cJSON_CreateObject();
-	char *text = NULL, *schedule = NULL;
+	char *schedule = NULL;
 	size_t bytes;
 	FILE *file;
 
@@ -44,10 +43,7 @@ static void print_json(const struct weft_poet_instance *instance, const struct w
 		cJSON_AddNumberToObject(object, "least_bytes", (double)result->least_bytes);
 	}
 	cJSON_AddNumberToObject(object, "solver_seconds", result->solver_seconds);
-	text = cJSON_PrintUnformatted(object);
-	puts(text ? text : "{}");
-	cJSON_free(text);
-	cJSON_Delete(object);
+	json_print(object);
 	free(schedule);
 }
 

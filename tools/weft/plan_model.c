@@ -5,10 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cjson/cJSON.h>
-
 #include "exec/planning.h"
 #include "plan/plan.h"
+#include "json.h"
 #include "plan_command.h"
 #include "sizes.h"
 #include "timeline.h"
@@ -53,7 +52,6 @@ static void print_json(const struct weft_graph *graph, const struct weft_plan *p
 		       const struct weft_session_refusal *refusal)
 {
 	cJSON *object = cJSON_CreateObject();
-	char *text;
 
 	cJSON_AddBoolToObject(object, "feasible", plan != NULL);
 	if (plan) {
@@ -74,10 +72,7 @@ static void print_json(const struct weft_graph *graph, const struct weft_plan *p
 		cJSON_AddNumberToObject(object, "least_device_bytes", (double)refusal->least_device_bytes);
 		cJSON_AddNumberToObject(object, "least_host_bytes", (double)refusal->least_host_bytes);
 	}
-	text = cJSON_PrintUnformatted(object);
-	puts(text ? text : "{}");
-	cJSON_free(text);
-	cJSON_Delete(object);
+	json_print(object);
 }
 
 /* What becomes of the activations that the backward pass needs. */
@@ -159,7 +154,7 @@ static void suggest_micro_batches(const struct plan_arguments *arguments, struct
 {
 	const uint32_t already = options->tuning->accumulate > 1 ? options->tuning->accumulate : 1;
 
-	for (uint32_t parts = 2; parts <= MOST_MICRO_BATCHES && !(arguments->batch % parts); parts *= 2) {
+	for (uint32_t parts = 2; parts <= MOST_MICRO_BATCHES && !(arguments->model.batch % parts); parts *= 2) {
 		struct weft_tuning tuning = *options->tuning;
 		struct weft_graph_options smaller = *options;
 		struct weft_graph *graph = NULL;
@@ -170,7 +165,7 @@ static void suggest_micro_batches(const struct plan_arguments *arguments, struct
 
 		tuning.accumulate = already * parts;
 		smaller.tuning = &tuning;
-		smaller.batch = arguments->batch / parts;
+		smaller.batch = arguments->model.batch / parts;
 		result = weft_model_graph(model, &smaller, &graph);
 		if (!result) {
 			normalizes = normalizes_batches(graph);
@@ -201,10 +196,9 @@ int plan_model(const struct plan_arguments *arguments)
 	const struct weft_budget budget = {{options->device_bytes, options->host_bytes, options->storage_bytes},
 					   options->time_ratio};
 	struct weft_graph_options graph_options = {
-		.batch = arguments->batch,
 		.training = arguments->train,
 		.loss = arguments->train ? arguments->tuning.loss : WEFT_LOSS_NONE,
-		.optimizer = arguments->optimizer,
+		.optimizer = arguments->tuning.optimizer,
 		.tuning = &arguments->tuning.tuning,
 	};
 	struct weft_session_refusal refusal = {0};
@@ -214,13 +208,13 @@ int plan_model(const struct plan_arguments *arguments)
 	struct weft_plan *plan = NULL;
 	struct weft_costs costs = {0};
 	int status = STATUS_DONE;
-	int result = weft_model_load(arguments->model, &model);
+	int result = weft_model_load(arguments->model.path, &model);
 
 	if (!result && budget_open_device(&arguments->budget, &device)) {
 		weft_model_free(model);
 		return STATUS_FAILED;
 	}
-	model_options_apply(&arguments->shape, &graph_options);
+	model_options_apply(&arguments->model, &graph_options);
 	if (!result)
 		result = weft_model_graph(model, &graph_options, &graph);
 	if (!result)

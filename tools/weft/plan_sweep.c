@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "exec/planning.h"
+#include "json.h"
 #include "graph/graph.h"
 #include "plan/plan.h"
 #include "plan/poet/poet.h"
@@ -43,10 +42,9 @@ static int plan_point(struct sweep *sweep, uint64_t budget, uint64_t *least)
 	const struct plan_arguments *arguments = sweep->arguments;
 	struct weft_session_options options = arguments->budget.session;
 	struct weft_graph_options graph_options = {
-		.batch = arguments->batch,
 		.training = arguments->train,
 		.loss = arguments->train ? arguments->tuning.loss : WEFT_LOSS_NONE,
-		.optimizer = arguments->optimizer,
+		.optimizer = arguments->tuning.optimizer,
 		.tuning = &arguments->tuning.tuning,
 	};
 	struct weft_session_refusal refusal = {0};
@@ -56,7 +54,7 @@ static int plan_point(struct sweep *sweep, uint64_t budget, uint64_t *least)
 	int result;
 
 	options.device_bytes = budget;
-	model_options_apply(&arguments->shape, &graph_options);
+	model_options_apply(&arguments->model, &graph_options);
 	result = weft_model_graph(sweep->model, &graph_options, &graph);
 	if (!result && !sweep->points)
 		sweep->operations = graph->operations;
@@ -161,7 +159,7 @@ static int write_svg(const struct sweep *sweep, const char *path)
 {
 	struct weft_poet_point point[POINTS];
 	struct weft_poet_instance everything = {
-		.name = (char *)sweep->arguments->model,
+		.name = (char *)sweep->arguments->model.path,
 		.nodes = sweep->operations,
 		.base_joules = sweep->point[0].joules,
 		.base_seconds = sweep->point[0].seconds,
@@ -228,7 +226,6 @@ static void print_table(const struct sweep *sweep)
 static void print_json(const struct sweep *sweep)
 {
 	cJSON *object = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(object, "points");
-	char *text;
 
 	for (unsigned int i = sweep->points; i-- > 0;) {
 		const struct point *p = &sweep->point[i];
@@ -250,10 +247,7 @@ static void print_json(const struct sweep *sweep)
 	cJSON_AddNumberToObject(object, "bytes_within_5_percent", (double)within(sweep, 5)->budget);
 	cJSON_AddNumberToObject(object, "bytes_within_20_percent", (double)within(sweep, 20)->budget);
 	cJSON_AddNumberToObject(object, "least_device_bytes", (double)sweep->point[sweep->points - 1].budget);
-	text = cJSON_PrintUnformatted(object);
-	puts(text ? text : "{}");
-	cJSON_free(text);
-	cJSON_Delete(object);
+	json_print(object);
 }
 
 static int write_files(const struct sweep *sweep)
@@ -277,7 +271,7 @@ int plan_sweep(const struct plan_arguments *arguments)
 {
 	struct sweep sweep = {.arguments = arguments};
 	int status = STATUS_DONE;
-	int result = weft_model_load(arguments->model, &sweep.model);
+	int result = weft_model_load(arguments->model.path, &sweep.model);
 
 	if (!result && budget_open_device(&arguments->budget, &sweep.device))
 		status = STATUS_FAILED;

@@ -7,6 +7,7 @@
 #include "command.h"
 
 static const struct argp_option options[] = {
+	{"optim", KEY_OPTIM, "NAME", 0, "sgd, adam or adamw (default: adam)", 15},
 	{"freeze", KEY_FREEZE, "PATTERN", 0,
 	 "Leave weights as they are whose names match, as a shell matches file names; may be given again", 15},
 	{"train-weights", KEY_TRAIN_WEIGHTS, "PATTERN", 0, "Train only weights that match; may be given again", 15},
@@ -87,6 +88,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct tuning_options *tuning = state->input;
 
 	switch (key) {
+	case KEY_OPTIM:
+		tuning->optimizer = argument_optimizer(state, arg);
+		return 0;
 	case KEY_FREEZE:
 		add_pattern(state, &tuning->freeze, &tuning->tuning.freezes, arg);
 		tuning->tuning.freeze = tuning->freeze;
@@ -120,6 +124,7 @@ void tuning_defaults(struct tuning_options *tuning)
 {
 	memset(tuning, 0, sizeof(*tuning));
 	tuning->loss = WEFT_LOSS_CROSS_ENTROPY;
+	tuning->optimizer = WEFT_OPTIMIZER_ADAM;
 }
 
 void tuning_free(struct tuning_options *tuning)

@@ -8,12 +8,16 @@
 
 struct tuning_options {
 	enum weft_loss loss;
+	enum weft_optimizer optimizer;
 	struct weft_tuning tuning;
-	char *lora_pattern; /* owned; tuning.lora_pattern */
+	char *lora_pattern;	      /* owned; tuning.lora_pattern */
 	const char **train, **freeze; /* owned; tuning.train and tuning.freeze */
 };
 
-/** --loss, --freeze, --train-weights, --lora, --accumulate, --clip-norm, --label-smoothing; its input is a struct tuning_options. */
+/**
+ * --optim, --loss, --freeze, --train-weights, --lora, --accumulate, --clip-norm, --label-smoothing;
+ * its input is a struct tuning_options.
+ */
 extern const struct argp tuning_argp;
 void tuning_defaults(struct tuning_options *options);
 void tuning_free(struct tuning_options *options);
