@@ -12,13 +12,15 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
+#include "tier/checksum.h"
 #include "weft/error.h"
 
 #define DEFAULT_DEPTH 64
 #define MOST_AT_ONCE (256u << 20) /* bytes of one request; larger transfers continue */
+/* What was begun goes to the kernel without waiting for more when it is so much, or such a part of all places. */
+#define SUBMIT_BYTES (1u << 20)
+#define SUBMIT_SHARE 4
 
 enum fault_kind {
 	FAULT_NONE,
@@ -47,8 +49,9 @@ struct weft_storage {
 	uint64_t bytes;
 	char *memory;
 	size_t memory_bytes;
-	bool uring, fixed;
+	bool uring, fixed, fixed_file;
 	struct io_uring ring;
+	uint64_t begun_bytes; /* of requests that the kernel does not know of yet */
 	struct transfer *transfer;
 	uint32_t depth, pending;
 	uint64_t *checksum;
@@ -165,10 +168,22 @@ static int allocate_file(struct weft_storage *storage, const char *dir)
 	return 0;
 }
 
+static int init_ring(struct weft_storage *storage)
+{
+	int result;
+
+	if (storage->fault == FAULT_NO_RING)
+		return -ENOSYS;
+	/* Completions wait until somebody asks for them, instead of interrupting; kernels before 5.19 cannot. */
+	result = io_uring_queue_init(storage->depth, &storage->ring,
+				     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+	return result == -EINVAL ? io_uring_queue_init(storage->depth, &storage->ring, 0) : result;
+}
+
 static void open_ring(struct weft_storage *storage)
 {
 	struct iovec memory = {storage->memory, storage->memory_bytes};
-	int result = storage->fault == FAULT_NO_RING ? -ENOSYS : io_uring_queue_init(storage->depth, &storage->ring, 0);
+	int result = init_ring(storage);
 
 	if (result) {
 		snprintf(storage->note, sizeof(storage->note),
@@ -179,6 +194,7 @@ static void open_ring(struct weft_storage *storage)
 	storage->uring = true;
 	/* Where locked memory is limited, transfers work without registration. */
 	storage->fixed = storage->memory_bytes && !io_uring_register_buffers(&storage->ring, &memory, 1);
+	storage->fixed_file = !io_uring_register_files(&storage->ring, &storage->fd, 1);
 }
 
 int weft_storage_open(const struct weft_storage_options *options, struct weft_storage **out)
@@ -250,6 +266,11 @@ uint64_t weft_storage_bytes(const struct weft_storage *storage)
 	return storage->bytes;
 }
 
+int weft_storage_fd(const struct weft_storage *storage)
+{
+	return storage->fd;
+}
+
 uint32_t weft_storage_pending(const struct weft_storage *storage)
 {
 	return storage->pending;
@@ -271,6 +292,7 @@ void weft_storage_set_checksum(struct weft_storage *storage, uint32_t key, uint6
 static int queue_request(struct weft_storage *storage, struct transfer *t)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&storage->ring);
+	int fd = storage->fixed_file ? 0 : storage->fd;
 	uint64_t left = t->rounded - t->moved;
 	unsigned int bytes = left > MOST_AT_ONCE ? MOST_AT_ONCE : (unsigned int)left;
 	char *memory = t->memory + t->moved;
@@ -285,14 +307,17 @@ static int queue_request(struct weft_storage *storage, struct transfer *t)
 	if (t->watch)
 		io_uring_prep_poll_add(sqe, t->watched, POLLIN);
 	else if (t->write && storage->fixed)
-		io_uring_prep_write_fixed(sqe, storage->fd, memory, bytes, offset, 0);
+		io_uring_prep_write_fixed(sqe, fd, memory, bytes, offset, 0);
 	else if (t->write)
-		io_uring_prep_write(sqe, storage->fd, memory, bytes, offset);
+		io_uring_prep_write(sqe, fd, memory, bytes, offset);
 	else if (storage->fixed)
-		io_uring_prep_read_fixed(sqe, storage->fd, memory, bytes, offset, 0);
+		io_uring_prep_read_fixed(sqe, fd, memory, bytes, offset, 0);
 	else
-		io_uring_prep_read(sqe, storage->fd, memory, bytes, offset);
+		io_uring_prep_read(sqe, fd, memory, bytes, offset);
+	if (storage->fixed_file && !t->watch)
+		io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
 	io_uring_sqe_set_data(sqe, t);
+	storage->begun_bytes += t->watch ? 0 : bytes;
 	return 0;
 }
 
@@ -321,6 +346,19 @@ static void inject_before(const struct weft_storage *storage, struct transfer *t
 		t->beyond = weft_storage_bytes(storage) + WEFT_STORAGE_ALIGN;
 }
 
+static int submit(struct weft_storage *storage)
+{
+	int result = 0;
+
+	while (io_uring_sq_ready(&storage->ring) && result >= 0) {
+		result = io_uring_submit(&storage->ring);
+		if (result == -EINTR)
+			result = 0;
+	}
+	storage->begun_bytes = 0;
+	return result < 0 ? result : 0;
+}
+
 static int begin(struct weft_storage *storage, const struct transfer *request)
 {
 	struct transfer *t = NULL;
@@ -341,13 +379,10 @@ static int begin(struct weft_storage *storage, const struct transfer *request)
 		    t->rounded > storage->memory_bytes - (size_t)(t->memory - storage->memory))
 			return weft_fail(EINVAL, "%s: a transfer of %llu bytes at offset %llu is out of bounds",
 					 storage->place, (unsigned long long)t->bytes, (unsigned long long)t->offset);
-		if (t->write) {
+		if (t->write)
 			storage->writes++;
-			if (t->key < storage->keys)
-				storage->checksum[t->key] = XXH3_64bits(t->memory, t->bytes);
-		} else {
+		else
 			storage->reads++;
-		}
 		inject_before(storage, t);
 	}
 	if (storage->uring) {
@@ -366,6 +401,12 @@ static int begin(struct weft_storage *storage, const struct transfer *request)
 	}
 	t->used = true;
 	storage->pending++;
+	/* What does not go now goes when the next transfer is waited for, which also says what is wrong. */
+	if (storage->uring && storage->begun_bytes >= SUBMIT_BYTES)
+		submit(storage);
+	/* The kernel is at work meanwhile. */
+	if (t->write && t->key < storage->keys)
+		storage->checksum[t->key] = weft_storage_hash(t->memory, t->bytes);
 	return 0;
 }
 
@@ -388,15 +429,9 @@ int weft_storage_read(struct weft_storage *storage, uint32_t key, uint64_t offse
 
 int weft_storage_submit(struct weft_storage *storage)
 {
-	int result = 0;
+	int result = storage->uring ? submit(storage) : 0;
 
-	while (storage->uring && io_uring_sq_ready(&storage->ring) && result >= 0) {
-		result = io_uring_submit(&storage->ring);
-		if (result == -EINTR)
-			result = 0;
-	}
-	return result < 0 ? weft_fail(-result, "%s: io_uring takes no request: %s", storage->place, strerror(-result))
-			  : 0;
+	return result ? weft_fail(-result, "%s: io_uring takes no request: %s", storage->place, strerror(-result)) : 0;
 }
 
 int weft_storage_watch(struct weft_storage *storage, int fd, uint64_t tag)
@@ -425,7 +460,7 @@ static int conclude(struct weft_storage *storage, struct transfer *t, int error)
 		return 0;
 	if (t->faulty && storage->fault == FAULT_CORRUPT)
 		t->memory[t->bytes / 2] ^= 1;
-	if (XXH3_64bits(t->memory, t->bytes) != storage->checksum[t->key])
+	if (weft_storage_hash(t->memory, t->bytes) != storage->checksum[t->key])
 		return weft_fail(EBADMSG,
 				 "%s: the %llu bytes at offset %llu are not those that were written (checksum "
 				 "mismatch): the storage or its memory is faulty",
@@ -471,9 +506,12 @@ int weft_storage_wait(struct weft_storage *storage, uint64_t *tag)
 		struct transfer *t;
 		int result = 0;
 
-		/* No need to ask the kernel for what has ended already. */
-		if (io_uring_sq_ready(&storage->ring) || !io_uring_cq_ready(&storage->ring))
+		/* What has ended already comes before a call to the kernel, unless that has much to begin. */
+		if (!io_uring_cq_ready(&storage->ring) || storage->begun_bytes >= SUBMIT_BYTES ||
+		    io_uring_sq_ready(&storage->ring) > storage->depth / SUBMIT_SHARE) {
 			result = io_uring_submit_and_wait(&storage->ring, 1);
+			storage->begun_bytes = 0;
+		}
 		if (result < 0 && result != -EINTR)
 			return weft_fail(-result, "%s: waiting failed: %s", storage->place, strerror(-result));
 		if (io_uring_peek_cqe(&storage->ring, &cqe))

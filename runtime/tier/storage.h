@@ -49,6 +49,8 @@ void weft_storage_close(struct weft_storage *storage);
 /** What is not as fast as it could be, and why, or NULL. */
 const char *weft_storage_note(const struct weft_storage *storage);
 uint64_t weft_storage_bytes(const struct weft_storage *storage);
+/** Descriptor of the page file, which stays the tier's; for measurements of the same file by other means. */
+int weft_storage_fd(const struct weft_storage *storage);
 
 /**
  * Begin to write @bytes at @memory (inside the registered memory) as @key at

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * The storage tier beside fio: the same directory, block size, depth and amount,
- * O_DIRECT and registered buffers for both, by turns, the best of ROUNDS.
+ * The storage tier beside fio: the same file and contents, block size, depth and
+ * amount, O_DIRECT and registered buffers for both.
  *
  *	bench-storage DIR [BLOCK [TOTAL [DEPTH [ROUNDS]]]]
  *
- * The tier also computes a checksum of what it writes and compares what it reads.
+ * The two take turns, and change places from round to round: what else the machine
+ * and its disk do disturbs both.  Rates are medians over the rounds; so is the ratio, of
+ * the tier's rate to fio's in the same round, which is given with its quartiles.
+ *
+ * The tier moves to and from a host buffer of the embedded device, as a session does.
+ * It also computes a checksum of what it writes and compares what it reads.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -15,11 +20,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <accel/accel.h>
 #include <cjson/cJSON.h>
 
 #include "sizes.h"
 #include "tier/storage.h"
 #include "weft/error.h"
+
+#define PATTERN 0x5a /* of which all bytes are */
+#define MOST_ROUNDS 1000
 
 struct setting {
 	const char *dir;
@@ -45,28 +54,30 @@ static void die(const char *what)
 static double tier(const struct setting *s, struct weft_storage *storage, char *memory, bool write)
 {
 	double start = now_seconds();
-	uint32_t begun = 0;
+	uint64_t place;
+	int result = 0;
 
-	for (uint32_t ended = 0; ended < s->blocks; ended++) {
-		uint64_t tag;
-		int result = 0;
+	/* Whichever transfer ends, the next one takes its place in memory. */
+	for (uint32_t begun = 0, ended = 0; !result && ended < s->blocks; begun++) {
+		char *at;
 
-		for (; !result && begun < s->blocks && begun - ended < s->depth; begun++) {
-			char *place = memory + begun % s->depth * s->block;
-
-			result = write ? weft_storage_write(storage, begun, begun * s->block, place, s->block, begun)
-				       : weft_storage_read(storage, begun, begun * s->block, place, s->block, begun);
-		}
-		if (!result)
-			result = weft_storage_wait(storage, &tag);
-		if (result)
-			die(weft_error());
+		if (begun < s->depth)
+			place = begun;
+		else
+			result = weft_storage_wait(storage, &place);
+		ended += begun >= s->depth;
+		at = memory + place * s->block;
+		if (!result && begun < s->blocks)
+			result = write ? weft_storage_write(storage, begun, begun * s->block, at, s->block, place)
+				       : weft_storage_read(storage, begun, begun * s->block, at, s->block, place);
 	}
+	if (result)
+		die(weft_error());
 	return (double)s->total / (now_seconds() - start);
 }
 
-/* Bytes per second that fio says. */
-static double fio(const struct setting *s, bool write)
+/* Bytes per second that fio says of the tier's own file, into which it writes the same. */
+static double fio(const struct setting *s, const struct weft_storage *storage, bool write)
 {
 	const char *way = write ? "write" : "read";
 	char command[1024], *text = NULL;
@@ -76,9 +87,11 @@ static double fio(const struct setting *s, bool write)
 	FILE *pipe;
 
 	snprintf(command, sizeof(command),
-		 "fio --name=weft --filename='%s/weft-bench-fio' --rw=%s --bs=%llu --size=%llu --iodepth=%llu "
-		 "--ioengine=io_uring --fixedbufs=1 --direct=1 --overwrite=1 --thread --output-format=json",
-		 s->dir, way, (unsigned long long)s->block, (unsigned long long)s->total, (unsigned long long)s->depth);
+		 "fio --name=weft --filename=/proc/%ld/fd/%d --rw=%s --bs=%llu --size=%llu --iodepth=%llu "
+		 "--ioengine=io_uring --fixedbufs=1 --direct=1 --overwrite=1 --buffer_pattern=0x%02x --thread "
+		 "--output-format=json",
+		 (long)getpid(), weft_storage_fd(storage), way, (unsigned long long)s->block,
+		 (unsigned long long)s->total, (unsigned long long)s->depth, PATTERN);
 	pipe = popen(command, "re");
 	if (!pipe)
 		die("fio cannot be started");
@@ -105,14 +118,45 @@ static double fio(const struct setting *s, bool write)
 	return result;
 }
 
-static void better(double *best, double rate)
+static int by_value(const void *a, const void *b)
 {
-	if (rate > *best)
-		*best = rate;
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Sorts @value. */
+static double quantile(double *value, unsigned int count, double part)
+{
+	double at = part * (count - 1);
+	unsigned int low = (unsigned int)at;
+
+	qsort(value, count, sizeof(*value), by_value);
+	return low + 1 < count ? value[low] + (at - low) * (value[low + 1] - value[low]) : value[low];
+}
+
+/* Rates of both, and their ratio, per round. */
+struct rates {
+	double ours[MOST_ROUNDS], theirs[MOST_ROUNDS], ratio[MOST_ROUNDS];
+};
+
+/* Memory as the executor has it. */
+static void *host_memory(uint64_t bytes)
+{
+	struct accel_device *device;
+	struct accel_context *context;
+	struct accel_buffer *buffer;
+	void *memory;
+
+	if (accel_device_open("embedded:mem=1M", &device) || accel_context_new(device, NULL, &context) ||
+	    accel_buffer_new(context, bytes, ACCEL_HOST_MEMORY, &buffer) || accel_buffer_map(buffer, &memory))
+		die(accel_error());
+	return memory;
 }
 
 static void compare(const struct setting *s, unsigned int rounds)
 {
+	static struct rates rates[2];
 	struct weft_storage_options options = {
 		.dir = s->dir,
 		.bytes = s->total,
@@ -120,46 +164,53 @@ static void compare(const struct setting *s, unsigned int rounds)
 		.keys = s->blocks,
 		.depth = (uint32_t)s->depth,
 	};
-	double ours[2] = {0}, theirs[2] = {0};
 	struct weft_storage *storage;
-	char size[24], path[4096];
+	char size[24];
 
-	if (posix_memalign(&options.memory, WEFT_STORAGE_ALIGN, options.memory_bytes))
-		die("out of memory");
-	memset(options.memory, 0x5a, options.memory_bytes);
+	options.memory = host_memory(options.memory_bytes);
+	memset(options.memory, PATTERN, options.memory_bytes);
 	if (weft_storage_open(&options, &storage))
 		die(weft_error());
 	if (weft_storage_note(storage))
 		printf("note: %s\n", weft_storage_note(storage));
-	/* Files that have been written before, for both. */
+	/* Blocks that have been written before. */
 	tier(s, storage, options.memory, true);
-	fio(s, true);
 	for (unsigned int i = 0; i < rounds; i++)
 		for (int write = 1; write >= 0; write--) {
-			better(&ours[write], tier(s, storage, options.memory, write));
-			better(&theirs[write], fio(s, write));
+			struct rates *r = &rates[write];
+
+			if (i % 2)
+				r->ours[i] = tier(s, storage, options.memory, write);
+			r->theirs[i] = fio(s, storage, write);
+			if (i % 2 == 0)
+				r->ours[i] = tier(s, storage, options.memory, write);
+			r->ratio[i] = r->ours[i] / r->theirs[i];
 		}
-	for (int write = 1; write >= 0; write--)
-		printf("%-6s %10s x %llu under way: tier %7.0f MB/s, fio %7.0f MB/s, ratio %.2f\n",
+	for (int write = 1; write >= 0; write--) {
+		struct rates *r = &rates[write];
+
+		printf("%-6s %10s x %llu under way: tier %7.0f MB/s, fio %7.0f MB/s, ratio %.2f (%.2f to %.2f)\n",
 		       write ? "write" : "read", size_format(s->block, size), (unsigned long long)s->depth,
-		       ours[write] * 1e-6, theirs[write] * 1e-6, ours[write] / theirs[write]);
+		       1e-6 * quantile(r->ours, rounds, 0.5), 1e-6 * quantile(r->theirs, rounds, 0.5),
+		       quantile(r->ratio, rounds, 0.5), quantile(r->ratio, rounds, 0.25),
+		       quantile(r->ratio, rounds, 0.75));
+	}
 	weft_storage_close(storage);
-	free(options.memory);
-	snprintf(path, sizeof(path), "%s/weft-bench-fio", s->dir);
-	unlink(path);
 }
 
 int main(int argc, char **argv)
 {
 	struct setting s = {.block = 256 << 10, .total = 256 << 20, .depth = 32};
-	unsigned int rounds = argc > 5 ? (unsigned int)atoi(argv[5]) : 3;
+	unsigned int rounds = argc > 5 ? (unsigned int)atoi(argv[5]) : 11;
 
-	if (argc < 2 || argc > 6 || strchr(argv[1], '\'') || (argc > 2 && size_parse(argv[2], &s.block)) ||
+	if (argc < 2 || argc > 6 || (argc > 2 && size_parse(argv[2], &s.block)) ||
 	    (argc > 3 && size_parse(argv[3], &s.total)) || (argc > 4 && size_parse(argv[4], &s.depth)) || !s.block ||
 	    s.block % WEFT_STORAGE_ALIGN || s.block > 1u << 30 || !s.depth || s.depth > 1024 || s.total / s.block < 1 ||
-	    s.total / s.block > UINT32_MAX || !rounds)
+	    s.total / s.block > UINT32_MAX || !rounds || rounds > MOST_ROUNDS)
 		return fprintf(stderr,
-			       "usage: %s DIR [BLOCK [TOTAL [DEPTH [ROUNDS]]]]; blocks are multiples of 4096 bytes\n",
+			       "usage: %s DIR [BLOCK [TOTAL [DEPTH [ROUNDS]]]]; blocks are multiples of 4096 bytes, "
+			       "rounds at "
+			       "most 1000\n",
 			       argv[0]),
 		       2;
 	s.dir = argv[1];

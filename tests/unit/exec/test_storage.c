@@ -10,7 +10,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <cmocka.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
+#include "tier/checksum.h"
 #include "tier/storage.h"
 #include "weft/error.h"
 
@@ -144,13 +147,65 @@ static void refusals(void **state)
 	assert_true(weft_storage_open(&options, &storage) < 0);
 }
 
+/* Whatever vectors the processor has: the executor also computes parts of it with the plain code. */
+static void checksums(void **state)
+{
+	static const size_t lengths[] = {0, 1, 8, 17, 128, 240, 241, 1000, 4096, 65536, BYTES};
+
+	(void)state;
+	for (size_t i = 0; i < BYTES; i++)
+		memory[i] = (char)(i * i >> 3);
+	for (unsigned int i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
+		assert_int_equal(weft_storage_hash(memory, lengths[i]), XXH3_64bits(memory, lengths[i]));
+}
+
+/* More transfers than places: each takes the place of whichever has ended. */
+static void full_queue(void **state)
+{
+	static const char *const faults[] = {"", "no-ring:1"};
+
+	(void)state;
+	for (unsigned int way = 0; way < 2; way++) {
+		struct weft_storage *storage = open_storage("/tmp", faults[way]);
+		uint64_t place;
+
+		for (int write = 1; write >= 0; write--) {
+			bool seen[PAGES] = {false};
+			uint32_t ended = 0;
+
+			for (uint32_t begun = 0; ended < PAGES; begun++) {
+				char *at;
+
+				place = begun;
+				if (begun >= 16) {
+					assert_int_equal(weft_storage_wait(storage, &place), 0);
+					assert_false(seen[place]);
+					seen[place] = true;
+					ended++;
+				}
+				if (begun >= PAGES)
+					continue;
+				at = memory + begun * WEFT_STORAGE_ALIGN;
+				memset(at, write ? (int)begun + 1 : 0, WEFT_STORAGE_ALIGN);
+				assert_int_equal((write ? weft_storage_write(storage, begun, begun * WEFT_STORAGE_ALIGN,
+									     at, WEFT_STORAGE_ALIGN, begun)
+							: weft_storage_read(storage, begun, begun * WEFT_STORAGE_ALIGN,
+									    at, WEFT_STORAGE_ALIGN, begun)),
+						 0);
+			}
+			assert_int_equal(weft_storage_pending(storage), 0);
+		}
+		for (uint32_t i = 0; i < PAGES; i++)
+			assert_int_equal(memory[i * WEFT_STORAGE_ALIGN + 4095], (char)(i + 1));
+		weft_storage_close(storage);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(round_trip),
-		cmocka_unit_test(bounds),
-		cmocka_unit_test(watching),
-		cmocka_unit_test(refusals),
+		cmocka_unit_test(round_trip), cmocka_unit_test(bounds),	   cmocka_unit_test(watching),
+		cmocka_unit_test(refusals),   cmocka_unit_test(checksums), cmocka_unit_test(full_queue),
 	};
 	int failed;
 
