@@ -304,9 +304,11 @@ static int copy_operation(struct splitter *s, weft_id o)
 			layout[i] = *old->view[i];
 	result = weft_graph_add_operation(s->to, old->name, old->opcode, &old->params, old->inputs, old->operands,
 					  old->operand, &id);
-	if (!result)
-		memcpy(s->to->operation[id].zero_point, old->zero_point, sizeof(old->zero_point));
-	return result ? result : finish_operation(s, old, id, layout, narrow, true);
+	if (result)
+		return result;
+	memcpy(s->to->operation[id].zero_point, old->zero_point, sizeof(old->zero_point));
+	s->to->operation[id].updates = old->updates;
+	return finish_operation(s, old, id, layout, narrow, true);
 }
 
 /* A view of part @p of a value that itself stays whole. */

@@ -27,10 +27,11 @@ struct network {
 	uint32_t batch;
 	enum weft_optimizer optimizer;
 	unsigned int percent; /* of the unconstrained peak that must do */
+	struct weft_tuning tuning;
 };
 
-static const struct network lenet = {"lenet.onnx", 64, WEFT_OPTIMIZER_ADAM, 50};
-static const struct network resnet = {"resnet18_cifar_w16.onnx", 32, WEFT_OPTIMIZER_SGD, 30};
+static const struct network lenet = {"lenet.onnx", 64, WEFT_OPTIMIZER_ADAM, 50, {0}};
+static const struct network resnet = {"resnet18_cifar_w16.onnx", 32, WEFT_OPTIMIZER_SGD, 30, {0}};
 
 static struct weft_graph *load(const struct network *network)
 {
@@ -40,6 +41,7 @@ static struct weft_graph *load(const struct network *network)
 		.training = true,
 		.loss = WEFT_LOSS_CROSS_ENTROPY,
 		.optimizer = network->optimizer,
+		.tuning = &network->tuning,
 	};
 	struct weft_graph *graph;
 	struct weft_model *model;
@@ -199,26 +201,40 @@ static void bad_label_is_named(void **state)
 	accel_device_unref(device);
 }
 
+/* Values keep their ids; constants have their contents only once they were taken. */
+static void split_is_valid(struct weft_graph *graph, uint32_t parts)
+{
+	struct weft_graph *split;
+
+	assert_int_equal(weft_graph_split(graph, parts, 1 << 17, &split), 0);
+	assert_true(split->operations >= graph->operations + parts);
+	assert_int_equal(split->label, graph->label);
+	weft_graph_take_data(split, graph);
+	if (weft_graph_check(split))
+		fail_msg("%u parts: %s", parts, weft_error());
+	weft_graph_take_data(graph, split);
+	weft_graph_free(split);
+}
+
 static void split_graphs_are_valid(void **state)
 {
-	struct weft_graph *graph = load(&lenet), *split;
+	static const struct weft_tuning tuning[] = {
+		{0}, {.clip_norm = 1}, {.accumulate = 4}, {.accumulate = 2, .clip_norm = 1}, {.lora_rank = 2}};
 
 	(void)state;
-	assert_int_equal(weft_graph_split(graph, 1, 1, &split), -ERANGE);
-	assert_int_equal(weft_graph_split(graph, 7, 1, &split), -ERANGE);
-	assert_int_equal(weft_graph_split(graph, 2, UINT64_MAX, &split), -ERANGE);
-	for (uint32_t parts = 2; parts <= 64; parts *= 2) {
-		assert_int_equal(weft_graph_split(graph, parts, 1 << 17, &split), 0);
-		assert_true(split->operations >= graph->operations + parts);
-		/* Values keep their ids; constants have their contents only once they were taken. */
-		assert_int_equal(split->label, graph->label);
-		weft_graph_take_data(split, graph);
-		if (weft_graph_check(split))
-			fail_msg("%u parts: %s", parts, weft_error());
-		weft_graph_take_data(graph, split);
-		weft_graph_free(split);
+	for (size_t i = 0; i < sizeof(tuning) / sizeof(tuning[0]); i++) {
+		struct network network = lenet;
+		struct weft_graph *graph, *split;
+
+		network.tuning = tuning[i];
+		graph = load(&network);
+		assert_int_equal(weft_graph_split(graph, 1, 1, &split), -ERANGE);
+		assert_int_equal(weft_graph_split(graph, 7, 1, &split), -ERANGE);
+		assert_int_equal(weft_graph_split(graph, 2, UINT64_MAX, &split), -ERANGE);
+		for (uint32_t parts = 2; parts <= 64; parts *= 2)
+			split_is_valid(graph, parts);
+		weft_graph_free(graph);
 	}
-	weft_graph_free(graph);
 }
 
 int main(void)
