@@ -462,6 +462,28 @@ static int copy_operations(struct splitter *s)
 	return 0;
 }
 
+int weft_graph_copy_operation(struct weft_graph *to, const struct weft_operation *old)
+{
+	struct weft_operation *new;
+	weft_id id;
+	int result = weft_graph_add_operation(to, old->name, old->opcode, &old->params, old->inputs, old->operands,
+					      old->operand, &id);
+
+	if (result)
+		return result;
+	new = &to->operation[id];
+	new->phase = old->phase;
+	new->updates = old->updates;
+	memcpy(new->zero_point, old->zero_point, sizeof(new->zero_point));
+	new->recomputable = old->recomputable;
+	new->may_in_place = old->may_in_place;
+	memcpy(new->in_place, old->in_place, sizeof(new->in_place));
+	for (unsigned int i = 0; !result && i < old->operands; i++)
+		if (old->view[i])
+			result = weft_operation_set_view(new, i, old->view[i]);
+	return result;
+}
+
 int weft_graph_copy_roles(const struct weft_graph *from, struct weft_graph *to)
 {
 	to->input = malloc((from->inputs + 1) * sizeof(*to->input));

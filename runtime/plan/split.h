@@ -19,6 +19,8 @@
 int weft_graph_split(const struct weft_graph *graph, uint32_t parts, uint64_t bytes, struct weft_graph **split);
 /** All values of @from, with the same ids but without their data, in the empty graph @to. */
 int weft_graph_copy_values(const struct weft_graph *from, struct weft_graph *to);
+/** Append a copy of @old, an operation of a graph whose values have the same ids. */
+int weft_graph_copy_operation(struct weft_graph *to, const struct weft_operation *old);
 /** Which values are inputs, outputs, label, loss and so on. */
 int weft_graph_copy_roles(const struct weft_graph *from, struct weft_graph *to);
 /** Move the initial contents of values from @from to @to, made from it. */

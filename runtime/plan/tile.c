@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan/join.h"
 #include "plan/split.h"
 #include "plan/tile_internal.h"
 #include "weft/error.h"
@@ -394,6 +395,7 @@ static int make_tile(struct work *w, const uint32_t low[], const uint32_t high[]
 		return result;
 	to->operation[id].phase = old->phase;
 	to->operation[id].updates |= old->updates;
+	memcpy(to->operation[id].zero_point, old->zero_point, sizeof(old->zero_point));
 	to->operation[id].recomputable = old->recomputable && !to->operation[id].updates;
 	for (unsigned int i = old->inputs; i < old->operands; i++)
 		if (old->may_in_place & (1u << i) && !to->operation[id].updates)
@@ -425,28 +427,6 @@ static int make_tiles(struct work *w)
 	}
 }
 
-/* As it was. */
-static int copy_operation(struct tiler *t, const struct weft_operation *old)
-{
-	struct weft_operation *new;
-	weft_id id;
-	int result = weft_graph_add_operation(t->to, old->name, old->opcode, &old->params, old->inputs, old->operands,
-					      old->operand, &id);
-
-	if (result)
-		return result;
-	new = &t->to->operation[id];
-	new->phase = old->phase;
-	new->updates = old->updates;
-	new->recomputable = old->recomputable;
-	new->may_in_place = old->may_in_place;
-	memcpy(new->in_place, old->in_place, sizeof(new->in_place));
-	for (unsigned int i = 0; !result && i < old->operands; i++)
-		if (old->view[i])
-			result = weft_operation_set_view(new, i, old->view[i]);
-	return result;
-}
-
 static int tile_operation(struct tiler *t, weft_id o, uint32_t *cut)
 {
 	const struct weft_operation *operation = &t->from->operation[o];
@@ -474,7 +454,7 @@ static int tile_operation(struct tiler *t, weft_id o, uint32_t *cut)
 	for (unsigned int a = 0; a < w.rule->axes; a++)
 		pieces |= w.step[a] < w.rule->axis[a].extent;
 	*cut += pieces;
-	return pieces ? make_tiles(&w) : copy_operation(t, operation);
+	return pieces ? make_tiles(&w) : weft_graph_copy_operation(t->to, operation);
 }
 
 static int cut_values(struct tiler *t)
@@ -514,35 +494,51 @@ uint64_t weft_graph_working_set(const struct weft_graph *graph)
 	return most;
 }
 
+static int tile(struct tiler *t)
+{
+	const struct weft_graph *graph = t->from;
+	uint32_t cut = 0;
+	int result = 0;
+
+	t->value = calloc(graph->values + 1, sizeof(*t->value));
+	t->rule = calloc(graph->operations + 1, sizeof(*t->rule));
+	t->to = weft_graph_new(graph->name);
+	if (!t->value || !t->rule || !t->to)
+		result = weft_fail(ENOMEM, "no memory to tile a graph");
+	if (!result)
+		result = tile_choose(t);
+	if (!result)
+		result = weft_graph_copy_values(graph, t->to);
+	if (!result)
+		result = cut_values(t);
+	for (weft_id o = 0; !result && o < graph->operations; o++)
+		result = tile_operation(t, o, &cut);
+	if (!result)
+		result = weft_graph_copy_roles(graph, t->to);
+	if (!result && !cut)
+		result = weft_fail(ERANGE, "no operation of the graph can be cut into tiles");
+	free(t->value);
+	free(t->rule);
+	return result;
+}
+
 int weft_graph_tile(const struct weft_graph *graph, uint64_t bytes, struct weft_graph **tiled)
 {
 	struct tiler t = {.from = graph, .bytes = bytes};
-	uint32_t cut = 0;
-	int result = 0;
+	struct weft_graph *joined = NULL;
+	int result;
 
 	*tiled = NULL;
 	if (weft_graph_working_set(graph) <= bytes)
 		return weft_fail(ERANGE, "no operation of the graph needs more than %llu bytes",
 				 (unsigned long long)bytes);
-	t.value = calloc(graph->values + 1, sizeof(*t.value));
-	t.rule = calloc(graph->operations + 1, sizeof(*t.rule));
-	t.to = weft_graph_new(graph->name);
-	if (!t.value || !t.rule || !t.to)
-		result = weft_fail(ENOMEM, "no memory to tile a graph");
-	if (!result)
-		result = tile_choose(&t);
-	if (!result)
-		result = weft_graph_copy_values(graph, t.to);
-	if (!result)
-		result = cut_values(&t);
-	for (weft_id o = 0; !result && o < graph->operations; o++)
-		result = tile_operation(&t, o, &cut);
-	if (!result)
-		result = weft_graph_copy_roles(graph, t.to);
-	if (!result && !cut)
-		result = weft_fail(ERANGE, "no operation of the graph can be cut into tiles");
-	free(t.value);
-	free(t.rule);
+	result = weft_graph_join_updates(graph, &joined);
+	if (result && result != -ERANGE)
+		return result;
+	if (joined)
+		t.from = joined;
+	result = tile(&t);
+	weft_graph_free(joined);
 	if (result) {
 		weft_graph_free(t.to);
 		return result;

@@ -3,6 +3,7 @@
  * Each pass over graphs: what it finds, what it must leave alone, and that the
  * network means the same with it and without it, in inference and in training.
  */
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,9 @@
 
 #include "graph/graph.h"
 #include "onnx_build.h"
+#include "plan/join.h"
+#include "plan/split.h"
+#include "plan/tile.h"
 #include "weft/error.h"
 #include "weft/session.h"
 
@@ -526,6 +530,59 @@ static void blocks_in_small_memory(void **state)
 	weft_model_free(model);
 }
 
+static struct weft_graph *training_graph(const struct weft_model *model, const char *without)
+{
+	struct weft_graph_options options = {.batch = BATCH,
+					     .training = true,
+					     .loss = WEFT_LOSS_MSE,
+					     .optimizer = WEFT_OPTIMIZER_ADAM,
+					     .without_pass = &without,
+					     .without_passes = !!without};
+	struct weft_graph *graph;
+
+	if (weft_model_graph(model, &options, &graph))
+		fail_msg("%s", weft_error());
+	return graph;
+}
+
+/* Blocks become what they were cut from before tiles are made, so that a piece of a weight is updated at once. */
+static void blocks_are_joined(void **state)
+{
+	struct weft_model *model = model_of(large), *little = model_of(biased);
+	struct weft_graph *blocks = training_graph(model, NULL), *plain = training_graph(model, "updates");
+	struct weft_graph *none = training_graph(little, NULL), *joined, *tiled;
+	uint32_t *updates;
+
+	(void)state;
+	if (weft_graph_join_updates(blocks, &joined))
+		fail_msg("%s", weft_error());
+	assert_true(blocks->operations > plain->operations);
+	assert_int_equal(joined->operations, plain->operations);
+	weft_graph_take_data(joined, blocks);
+	if (weft_graph_check(joined))
+		fail_msg("%s", weft_error());
+	assert_int_equal(weft_graph_join_updates(none, &tiled), -ERANGE);
+	assert_null(tiled);
+	if (weft_graph_tile(blocks, 4 << 20, &tiled))
+		fail_msg("%s", weft_error());
+	updates = calloc(tiled->values, sizeof(*updates));
+	assert_non_null(updates);
+	for (weft_id o = 0; o < tiled->operations; o++) {
+		const struct weft_operation *operation = &tiled->operation[o];
+
+		if (operation->opcode == WEFT_OP_ADAM)
+			assert_int_equal(updates[tiled->value[operation->operand[2]].base]++, 0);
+	}
+	free(updates);
+	weft_graph_free(tiled);
+	weft_graph_free(joined);
+	weft_graph_free(blocks);
+	weft_graph_free(plain);
+	weft_graph_free(none);
+	weft_model_free(model);
+	weft_model_free(little);
+}
+
 static void names(void **state)
 {
 	const struct weft_pass_info *pass;
@@ -547,7 +604,7 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(passes), cmocka_unit_test(blocks_in_small_memory),
-					   cmocka_unit_test(names)};
+					   cmocka_unit_test(blocks_are_joined), cmocka_unit_test(names)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
