@@ -223,6 +223,7 @@ extern struct workqueue_struct *weft_release_wq;
 
 extern uint weft_job_timeout_ms;
 extern uint weft_command_timeout_ms;
+extern uint weft_poll_us;
 extern bool weft_null_submission;
 
 #endif

@@ -46,6 +46,10 @@ uint weft_command_timeout_ms = 10000;
 module_param_named(command_timeout_ms, weft_command_timeout_ms, uint, 0444);
 MODULE_PARM_DESC(command_timeout_ms, "Longest time of one command (default 10000)");
 
+uint weft_poll_us = 100;
+module_param_named(poll_us, weft_poll_us, uint, 0644);
+MODULE_PARM_DESC(poll_us, "How long who waits, and the firmware from its next start, polls before it sleeps (default 100, 0: never)");
+
 bool weft_null_submission;
 module_param_named(null_submission, weft_null_submission, bool, 0644);
 MODULE_PARM_DESC(null_submission, "Complete jobs without executing them (default false)");

@@ -137,7 +137,7 @@ struct dma_fence *weft_job_run(struct weft_job *job)
 	dma_fence_get(job->fence); /* the scheduler's */
 	trace_weft_job_run(context->id, job->queue->hw_id, job->fence->context, job->fence->seqno, job->request.bytes);
 	job->call.complete = job_complete;
-	ret = weft_ring_submit_job(wdev, &job->call, &job->request, READ_ONCE(job->queue->submitted) != job->number);
+	ret = weft_ring_submit_job(wdev, &job->call, &job->request);
 	if (ret)
 		job_end(job, ret);
 	return job->fence;
@@ -153,7 +153,7 @@ struct dma_fence *weft_job_run(struct weft_job *job)
 int weft_job_resubmit(struct weft_job *job)
 {
 	job->seen = false;
-	return weft_ring_submit_job(job_device(job), &job->call, &job->request, false);
+	return weft_ring_submit_job(job_device(job), &job->call, &job->request);
 }
 
 /**

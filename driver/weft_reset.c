@@ -81,8 +81,11 @@ static void watchdog_work(struct work_struct *work)
 			drm_dbg(&wdev->drm, "events without an interrupt\n");
 		if (!firmware_alive(wdev))
 			weft_reset_request(wdev, "the heartbeat has stopped");
-		else if (anything_unanswered(wdev))
+		else if (anything_unanswered(wdev)) {
+			/* Or a doorbell. */
+			weft_doorbell(wdev, WEFT_HW_DOORBELL_REQUEST);
 			queue_delayed_work(weft_release_wq, &wdev->watchdog, WATCHDOG_PERIOD);
+		}
 	}
 	drm_dev_exit(idx);
 }

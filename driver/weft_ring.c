@@ -14,9 +14,10 @@
  * Jobs never wait for room: the scheduler hands out no more of them than the
  * device has slots, and the table and the ring have room for all slots.
  *
- * The doorbell is dear: it leaves the guest, or crosses the bus.  It rings once for
- * several jobs when more are about to follow, at the latest when the scheduler has
- * found that none does.
+ * Doorbells and interrupts are dear: they leave the guest, or cross the bus.  The device
+ * gets a doorbell only if it has said that it wants one, and is told which interrupt the
+ * driver wants (weft_hw.h): none as long as somebody polls, see weft_ring_poll_begin().
+ * What the device says is not trusted: the watchdog rings and looks from time to time.
  */
 #include <linux/dma-mapping.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
@@ -29,32 +30,6 @@
 #include "weft_trace.h"
 
 #define PLACE_MASK 0xffff
-
-/* Jobs that the device is told of together at most. */
-#define MOST_UNTOLD 8
-
-/*
- * This takes turns with the scheduler's work, on the same workqueue.  Once a turn of that
- * has put nothing into the ring, nobody else will ring the doorbell.
- */
-static void ring_doorbell_work(struct work_struct *work)
-{
-	struct weft_device *wdev = container_of(work, struct weft_device, ring.doorbell_work);
-	struct weft_ring *ring = &wdev->ring;
-	unsigned long flags;
-
-	spin_lock_irqsave(&ring->lock, flags);
-	if (ring->untold != ring->untold_before && work_pending(&wdev->sched.work_run_job)) {
-		ring->untold_before = ring->untold;
-		queue_work(wdev->submit_wq, work);
-	} else {
-		if (ring->untold && !ring->closed)
-			weft_doorbell(wdev, WEFT_HW_DOORBELL_REQUEST);
-		ring->untold = 0;
-		ring->untold_before = 0;
-	}
-	spin_unlock_irqrestore(&ring->lock, flags);
-}
 
 /**
  * weft_ring_init() - allocate the event ring
@@ -71,7 +46,6 @@ int weft_ring_init(struct weft_device *wdev)
 	spin_lock_init(&ring->lock);
 	sema_init(&ring->room, WEFT_RING_CALLS);
 	init_waitqueue_head(&ring->released);
-	INIT_WORK(&ring->doorbell_work, ring_doorbell_work);
 	ring->closed = true;
 	/* Room for an answer to everything that can be unanswered, so the device never waits. */
 	ring->entries = roundup_pow_of_two(WEFT_RING_PLACES);
@@ -105,11 +79,12 @@ void weft_ring_open(struct weft_device *wdev)
 	memset(ring->events, 0, ring->entries * sizeof(*ring->events));
 	ring->tail = 0;
 	ring->head = 0;
-	ring->untold = 0;
 	ring->closed = false;
 	spin_unlock_irqrestore(&ring->lock, flags);
 	weft_mailbox_write32(wdev, request_tail, 0);
 	weft_mailbox_write32(wdev, event_head, 0);
+	weft_mailbox_write32(wdev, event_wanted, 0);
+	weft_mailbox_write32(wdev, poll_ns, min(weft_poll_us, WEFT_HW_MAX_POLL_NS / 1000) * 1000);
 	weft_mailbox_write32(wdev, event_entries, ring->entries);
 	weft_mailbox_write64(wdev, event_address, ring->events_dma);
 }
@@ -200,15 +175,34 @@ static bool ring_take(struct weft_device *wdev, struct weft_hw_event *event, str
 	return true;
 }
 
-/**
- * weft_ring_poll() - take all events that are there
- * @wdev: the device
- *
- * Called by the interrupt, and wherever an interrupt may have been lost.  Signals fences.
- *
- * Return: true if there was any.
- */
-bool weft_ring_poll(struct weft_device *wdev)
+/* Is there an event?  A hint: looks without the lock. */
+static bool ring_ready(struct weft_ring *ring)
+{
+	u32 head = READ_ONCE(ring->head);
+
+	return READ_ONCE(ring->events[head & (ring->entries - 1)].index) == head + 1;
+}
+
+/* Have the device interrupt for the next event.  False: it is there already. */
+static bool ring_arm(struct weft_device *wdev)
+{
+	struct weft_ring *ring = &wdev->ring;
+	unsigned long flags;
+	bool armed = true;
+
+	spin_lock_irqsave(&ring->lock, flags);
+	if (!ring->closed) {
+		weft_mailbox_write32(wdev, event_wanted, ring->head);
+		/* The device writes an event, and then reads the index. */
+		mb();
+		armed = !ring_ready(ring);
+	}
+	spin_unlock_irqrestore(&ring->lock, flags);
+	return armed;
+}
+
+/* Take all events that are there.  Signals fences. */
+static bool ring_take_all(struct weft_device *wdev)
 {
 	struct weft_ring *ring = &wdev->ring;
 	bool any = false, cookie = dma_fence_begin_signalling();
@@ -233,6 +227,55 @@ bool weft_ring_poll(struct weft_device *wdev)
 }
 
 /**
+ * weft_ring_poll() - take all events that are there
+ * @wdev: the device
+ *
+ * Called by the interrupt, and wherever an interrupt may have been lost.  Signals fences.
+ * The next event raises an interrupt, unless somebody polls.
+ *
+ * Return: true if there was any.
+ */
+bool weft_ring_poll(struct weft_device *wdev)
+{
+	bool any = ring_take_all(wdev);
+
+	while (!atomic_read(&wdev->ring.pollers) && !ring_arm(wdev))
+		any |= ring_take_all(wdev);
+	return any;
+}
+
+/**
+ * weft_ring_poll_begin() - the caller polls from here on: the device need not interrupt
+ * @wdev: the device
+ */
+void weft_ring_poll_begin(struct weft_device *wdev)
+{
+	atomic_inc(&wdev->ring.pollers);
+}
+
+/**
+ * weft_ring_poll_once() - take the events that are there, if there are any
+ * @wdev: the device
+ *
+ * Cheap where there is none.  Only between weft_ring_poll_begin() and weft_ring_poll_end().
+ */
+void weft_ring_poll_once(struct weft_device *wdev)
+{
+	if (ring_ready(&wdev->ring))
+		ring_take_all(wdev);
+}
+
+/**
+ * weft_ring_poll_end() - interrupts are wanted again, if this was the last who polls
+ * @wdev: the device
+ */
+void weft_ring_poll_end(struct weft_device *wdev)
+{
+	if (atomic_dec_and_test(&wdev->ring.pollers))
+		weft_ring_poll(wdev);
+}
+
+/**
  * weft_ring_idle() - has the device no job?
  * @wdev: the device
  *
@@ -250,18 +293,18 @@ enum ring_user {
 };
 
 /*
- * Put a request into the ring, with @call in a free place.  @more: another will follow soon,
- * so that the device need not be told yet.  Return: 0, -ENODEV (closed), -EAGAIN (held),
- * -EBUSY (no place).
+ * Put a request into the ring, with @call in a free place.  Return: 0, -ENODEV (closed),
+ * -EAGAIN (held), -EBUSY (no place).
  */
 static int ring_put(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request,
-		    enum ring_user user, bool more)
+		    enum ring_user user)
 {
 	u32 first = user == RING_JOB ? 0 : WEFT_RING_JOBS, count = user == RING_JOB ? WEFT_RING_JOBS : WEFT_RING_CALLS;
 	struct weft_ring *ring = &wdev->ring;
 	void __iomem *entry;
 	unsigned long flags;
 	u32 place;
+	bool wanted;
 
 	spin_lock_irqsave(&ring->lock, flags);
 	if (ring->closed || (ring->held && user == RING_CALL)) {
@@ -289,12 +332,11 @@ static int ring_put(struct weft_device *wdev, struct weft_call *call, struct wef
 	call->index = ring->tail++;
 	/* iowrite32() orders the entry before the index, and that before the doorbell. */
 	weft_mailbox_write32(wdev, request_tail, ring->tail);
-	more &= ring->jobs < wdev->hw.slots && ring->untold + 1 < MOST_UNTOLD;
-	ring->untold = more ? ring->untold + 1 : 0;
+	/* The device writes which it wants, and then reads the tail. */
+	mb();
+	wanted = weft_hw_wanted(weft_mailbox_read32(wdev, request_wanted), call->index, ring->tail);
 	spin_unlock_irqrestore(&ring->lock, flags);
-	if (more)
-		queue_work(wdev->submit_wq, &ring->doorbell_work);
-	else
+	if (wanted)
 		weft_doorbell(wdev, WEFT_HW_DOORBELL_REQUEST);
 	weft_reset_watch(wdev);
 	return 0;
@@ -305,13 +347,12 @@ static int ring_put(struct weft_device *wdev, struct weft_call *call, struct wef
  * @wdev: the device
  * @call: the job's; its complete() is called when the job has ended
  * @request: the job's request; sequence is filled in
- * @more: the scheduler's work hands this job over, and others wait for it behind this one
  *
  * Return: 0 or -ENODEV.
  */
-int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request, bool more)
+int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request)
 {
-	return ring_put(wdev, call, request, RING_JOB, more);
+	return ring_put(wdev, call, request, RING_JOB);
 }
 
 /**
@@ -390,14 +431,14 @@ int weft_ring_call(struct weft_device *wdev, struct weft_hw_request *request)
 {
 	/* The longest command, and then some. */
 	unsigned long patience = msecs_to_jiffies(weft_command_timeout_ms + 2000);
-	struct waiter waiter = { .call.complete = waiter_complete };
+	struct waiter waiter = {.call.complete = waiter_complete};
 	int ret;
 
 	init_completion(&waiter.done);
 	down(&wdev->ring.room);
 	do {
 		wait_event(wdev->ring.released, !READ_ONCE(wdev->ring.held) || weft_device_dead(wdev));
-		ret = weft_device_dead(wdev) ? -ENODEV : ring_put(wdev, &waiter.call, request, RING_CALL, false);
+		ret = weft_device_dead(wdev) ? -ENODEV : ring_put(wdev, &waiter.call, request, RING_CALL);
 	} while (ret == -EAGAIN);
 	if (ret)
 		goto out;
@@ -427,13 +468,13 @@ out:
  */
 int weft_ring_call_timeout(struct weft_device *wdev, struct weft_hw_request *request, unsigned long patience)
 {
-	struct waiter waiter = { .call.complete = waiter_complete };
+	struct waiter waiter = {.call.complete = waiter_complete};
 	int ret;
 
 	init_completion(&waiter.done);
 	if (down_trylock(&wdev->ring.room))
 		return -EBUSY;
-	ret = ring_put(wdev, &waiter.call, request, RING_CALL_OF_RESET, false);
+	ret = ring_put(wdev, &waiter.call, request, RING_CALL_OF_RESET);
 	if (ret)
 		goto out;
 	if (!wait_for_completion_timeout(&waiter.done, patience)) {

@@ -7,7 +7,6 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
-#include <linux/workqueue.h>
 
 #include <weft_hw.h>
 
@@ -40,13 +39,11 @@ struct weft_call {
  * @jobs: of them, jobs
  * @generation: high bits of the next sequence number
  * @tail: requests written
- * @untold: of them, those written since the doorbell rang last
- * @untold_before: @untold when @doorbell_work ran last
- * @doorbell_work: rings it, if nothing else has
  * @head: events taken
  * @events: the event ring
  * @events_dma: its bus address
  * @entries: of it
+ * @pollers: those who look for events, so that no interrupt is wanted; not under @lock
  * @room: counts free places for calls that are not jobs
  * @closed: no requests are accepted (reset, removal)
  * @held: only those of the reset are
@@ -59,13 +56,11 @@ struct weft_ring {
 	u32 jobs;
 	u32 generation;
 	u32 tail;
-	u32 untold;
-	u32 untold_before;
-	struct work_struct doorbell_work;
 	u32 head;
 	struct weft_hw_event *events;
 	dma_addr_t events_dma;
 	u32 entries;
+	atomic_t pollers;
 	struct semaphore room;
 	bool closed;
 	bool held;
@@ -80,8 +75,11 @@ void weft_ring_close(struct weft_device *wdev);
 void weft_ring_hold(struct weft_device *wdev);
 void weft_ring_release(struct weft_device *wdev);
 bool weft_ring_poll(struct weft_device *wdev);
+void weft_ring_poll_begin(struct weft_device *wdev);
+void weft_ring_poll_once(struct weft_device *wdev);
+void weft_ring_poll_end(struct weft_device *wdev);
 bool weft_ring_idle(struct weft_device *wdev);
-int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request, bool more);
+int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request);
 bool weft_ring_forget(struct weft_device *wdev, struct weft_call *call);
 void weft_ring_cancel_calls(struct weft_device *wdev);
 int weft_ring_call(struct weft_device *wdev, struct weft_hw_request *request);

@@ -48,6 +48,19 @@
  * weft_hw_event in the event ring (in host memory) that carries the request's
  * @sequence, and raises WEFT_HW_VECTOR_EVENT.  Jobs are answered when they have
  * ended, in any order; the other requests are carried out in ring order.
+ *
+ * Each side says whether it has to be told.  A doorbell leaves a guest or crosses a bus,
+ * and an interrupt costs more than most of what it tells of, so neither is sent to
+ * somebody who looks anyway.  @request_wanted is the index of the request that the
+ * firmware wants the doorbell for: while it polls the ring, it leaves there the index of
+ * one that it has taken, and the host rings only if the requests that it has just put
+ * into the ring include the one wanted (weft_hw_wanted()).  @event_wanted is likewise the
+ * index of the event that the host wants an interrupt for.  Who goes to sleep writes the
+ * index of the next entry there, and then looks at the ring once more; who adds an entry
+ * writes it, and then reads the index; with a full barrier between in both cases, so that
+ * one of the two sees what the other has written.  An index that was passed sends nothing
+ * until a new one is written.  Both are hints: a side that trusts neither looks at the
+ * ring, or rings, from time to time.
  */
 #ifndef _UAPI_WEFT_HW_H_
 #define _UAPI_WEFT_HW_H_
@@ -73,7 +86,7 @@ extern "C" {
 
 /** Version of this interface.  Majors must be equal; a minor only adds. */
 #define WEFT_HW_VERSION_MAJOR 1
-#define WEFT_HW_VERSION_MINOR 1
+#define WEFT_HW_VERSION_MINOR 2
 #define WEFT_HW_VERSION(major, minor) (((__u32)(major) << 16) | (__u32)(minor))
 
 /** Bytes of the mailbox in BAR 2. */
@@ -275,6 +288,7 @@ struct weft_hw_engine_last {
  * @faults: firmware: jobs ended by a fault since boot
  * @overflows: firmware: times that it had to wait for room in the event ring
  * @engine: firmware: state of each enum weft_engine
+ * @request_wanted: firmware: index of the request that the host shall ring the doorbell for
  * @progress: firmware: of the job in each slot
  * @slot: firmware: state of each job slot
  * @control: host: enum weft_hw_control; the device sets it to 0 when it has acted
@@ -283,10 +297,12 @@ struct weft_hw_engine_last {
  * @event_entries: host: struct weft_hw_event entries of the event ring, a power of two
  * @event_address: host: bus address of the event ring, page-aligned
  * @image_bytes: host: bytes of the image in the firmware area
+ * @event_wanted: host: index of the event that the firmware shall raise an interrupt for
+ * @poll_ns: host: how long the firmware polls the request ring after it had something to
+ *	do, before it wants a doorbell; at most WEFT_HW_MAX_POLL_NS.  0: not at all
  * @pad0: zero
  * @pad1: zero
  * @pad2: zero
- * @pad3: zero
  *
  * The device's part comes first, then the firmware's at 1024, then the host's at 3072.
  */
@@ -327,7 +343,8 @@ struct weft_hw_mailbox {
 	__u64 faults;
 	__u64 overflows;
 	struct weft_hw_engine_status engine[WEFT_ENGINES];
-	__u8 pad1[16];
+	__u32 request_wanted;
+	__u8 pad1[12];
 	struct weft_hw_slot_progress progress[WEFT_HW_MAX_SLOTS];
 	struct weft_hw_slot_status slot[WEFT_HW_MAX_SLOTS];
 
@@ -337,9 +354,24 @@ struct weft_hw_mailbox {
 	__u32 event_entries;
 	__u64 event_address;
 	__u32 image_bytes;
-	__u32 pad2;
-	__u8 pad3[992];
+	__u32 event_wanted;
+	__u32 poll_ns;
+	__u8 pad2[988];
 };
+
+/** Longest time that the firmware polls, in nanoseconds. */
+#define WEFT_HW_MAX_POLL_NS 1000000u
+
+/**
+ * weft_hw_wanted() - is an entry that was just added the one that the other side waits for?
+ * @wanted: the index that the other side wants to be told of
+ * @from: index of the first entry added
+ * @to: index after the last entry added
+ */
+static inline int weft_hw_wanted(__u32 wanted, __u32 from, __u32 to)
+{
+	return to - wanted - 1 < to - from;
+}
 
 /** The heartbeat grows at least this often, in milliseconds. */
 #define WEFT_HW_HEARTBEAT_MS 100

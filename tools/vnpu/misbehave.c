@@ -15,7 +15,7 @@ static const struct {
 	[VNPU_LATE] = {"late", "every command ends n milliseconds late"},
 	[VNPU_CORRUPT_EVENT] = {"corrupt-event", "the nth event carries a wrong sequence number"},
 	[VNPU_CORRUPT_MAILBOX] = {"corrupt-mailbox", "at the nth interrupt, mailbox fields read before change"},
-	[VNPU_GARBAGE] = {"garbage", "at every nth interrupt, its event and the mailbox hold garbage"},
+	[VNPU_GARBAGE] = {"garbage", "every nth event and what the mailbox tells are garbage"},
 	[VNPU_DIE] = {"die", "the device vanishes at the nth command"},
 	[VNPU_FREEZE] = {"freeze", "the control core stops at the nth command"},
 	[VNPU_NO_BOOT] = {"no-boot", "the firmware never answers"},

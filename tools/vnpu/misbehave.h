@@ -20,11 +20,11 @@ enum vnpu_misbehaviour {
 	VNPU_DOUBLE_INTERRUPT,
 	/** Every command answers so many milliseconds late. */
 	VNPU_LATE,
-	/** The sequence number of the nth event is corrupted before the interrupt. */
+	/** The nth event carries a wrong sequence number. */
 	VNPU_CORRUPT_EVENT,
 	/** At the nth interrupt, the mailbox fields that the driver has read are overwritten. */
 	VNPU_CORRUPT_MAILBOX,
-	/** At every nth interrupt, the event that it announces and all that the mailbox tells are garbled. */
+	/** Every nth event is garbled, and all that the mailbox tells. */
 	VNPU_GARBAGE,
 	/** The process exits at the nth command. */
 	VNPU_DIE,

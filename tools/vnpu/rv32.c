@@ -619,7 +619,8 @@ enum rv32_stop rv32_run(struct rv32 *core, uint64_t budget)
 			ARITHMETIC(DO_SRA, (uint32_t)((int32_t)a >> (b & 31)));
 			ARITHMETIC(DO_SUB, a - b);
 			ARITHMETIC(DO_MULTIPLY, multiply(what->f3, a, b));
-		case DO_FENCE: /* one core, in order */
+		case DO_FENCE: /* towards the host: a store, then a load */
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);
 			break;
 		case DO_FENCE_I:
 			pc += what->bytes;

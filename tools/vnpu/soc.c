@@ -90,28 +90,6 @@ static void corrupt_mailbox(struct vnpu_soc *soc)
 	memset(mailbox->name, 'x', sizeof(mailbox->name));
 }
 
-/* The event that the firmware has written last; NULL: the driver has given no ring. */
-static struct weft_hw_event *last_event(struct vnpu_soc *soc)
-{
-	const struct weft_hw_mailbox *mailbox = vnpu_mailbox(soc->options.memory);
-	uint32_t entries = mailbox->event_entries;
-	struct weft_hw_event *ring;
-
-	if (!entries || entries > WEFT_HW_MAX_RING_ENTRIES)
-		return NULL;
-	ring = vnpu_memory_bus(soc->options.memory, mailbox->event_address, entries * sizeof(*ring));
-	return ring ? &ring[(mailbox->event_tail - 1) & (entries - 1)] : NULL;
-}
-
-/* The event that the firmware has written last carries a wrong sequence number. */
-static void corrupt_event(struct vnpu_soc *soc)
-{
-	struct weft_hw_event *event = last_event(soc);
-
-	if (event)
-		event->sequence ^= 0x5a5a5a5a;
-}
-
 /* Overwrite one of @most words with a number at a boundary, or any. */
 static void garble(void *from, size_t bytes, uint32_t most)
 {
@@ -127,13 +105,18 @@ static void garble(void *from, size_t bytes, uint32_t most)
 	}
 }
 
-static void garble_all(struct vnpu_soc *soc)
+/* The firmware has written an event but for its index, which makes it valid. */
+static void spoil_event(struct vnpu_soc *soc, uint8_t *written)
 {
+	struct weft_hw_event *event = (void *)(written - offsetof(struct weft_hw_event, sequence));
 	struct weft_hw_mailbox *mailbox = vnpu_mailbox(soc->options.memory);
-	struct weft_hw_event *event = last_event(soc);
+	struct vnpu_misbehave *misbehave = soc->options.misbehave;
 
-	if (event)
-		garble(&event->sequence, sizeof(*event) - sizeof(event->index), 4);
+	if (vnpu_misbehave_once(misbehave, VNPU_CORRUPT_EVENT))
+		event->sequence ^= 0x5a5a5a5a;
+	if (!vnpu_misbehave_every(misbehave, VNPU_GARBAGE))
+		return;
+	garble(&event->sequence, sizeof(*event) - sizeof(event->index), 4);
 	/* What the device and the firmware say, up to where the host's part begins. */
 	garble(&mailbox->state, offsetof(struct weft_hw_mailbox, control) - offsetof(struct weft_hw_mailbox, state),
 	       16);
@@ -147,10 +130,6 @@ static void raise(struct vnpu_soc *soc, uint32_t vector)
 		return;
 	if (vnpu_misbehave_once(misbehave, VNPU_CORRUPT_MAILBOX))
 		corrupt_mailbox(soc);
-	if (vnpu_misbehave_once(misbehave, VNPU_CORRUPT_EVENT))
-		corrupt_event(soc);
-	if (vnpu_misbehave_every(misbehave, VNPU_GARBAGE))
-		garble_all(soc);
 	if (vnpu_misbehave_every(misbehave, VNPU_DROP_INTERRUPT))
 		return;
 	soc->options.raise(soc->options.user, vector);
@@ -186,10 +165,15 @@ static void copy_start(struct vnpu_soc *soc, uint32_t direction)
 	bus = vnpu_memory_bus(soc->options.memory, soc->copy_address, bytes);
 	if (!bus)
 		return;
-	if (direction == SOC_COPY_WRITE)
+	if (direction == SOC_COPY_WRITE) {
 		memcpy(bus, local, bytes);
-	else
+		if (bytes == sizeof(struct weft_hw_event) - offsetof(struct weft_hw_event, sequence))
+			spoil_event(soc, bus);
+		/* The next copy must not be seen before this one. */
+		__atomic_thread_fence(__ATOMIC_RELEASE);
+	} else {
 		memcpy(local, bus, bytes);
+	}
 	soc->copy_status = WEFT_FAULT_NONE;
 }
 

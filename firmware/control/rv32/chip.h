@@ -71,6 +71,12 @@ static inline _Noreturn void chip_halt(uint32_t code)
 		;
 }
 
+/* What was written before is visible to the host before what follows is read. */
+static inline void chip_fence(void)
+{
+	__asm__ volatile("fence" ::: "memory");
+}
+
 static inline void chip_wait(void)
 {
 	__asm__ volatile("wfi" ::: "memory");

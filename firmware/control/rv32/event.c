@@ -7,7 +7,7 @@
 
 static uint64_t ring;
 static uint32_t ring_entries, tail;
-static bool posted;
+static uint32_t told;	  /* of them, those that the host had the chance to be told of */
 static uint32_t deferred; /* turns since the first event that the host has not been told of */
 
 void event_init(uint64_t address, uint32_t entries)
@@ -35,15 +35,20 @@ void event_post(struct weft_hw_event *event)
 	if (chip_copy(SOC_COPY_WRITE, bytes + 4, sizeof(*event) - 4, 0, place + 4) ||
 	    chip_copy(SOC_COPY_WRITE, bytes, 4, 0, place))
 		chip_halt(HALT_RING);
-	posted = true;
 }
 
-void event_flush(bool more)
+bool event_flush(bool more)
 {
-	if (!posted || (more && ++deferred < DEFERRED_TURNS))
-		return;
-	posted = false;
+	uint32_t from = told;
+
+	if (from == tail || (more && ++deferred < DEFERRED_TURNS))
+		return false;
+	told = tail;
 	deferred = 0;
 	CHIP_MAILBOX->event_tail = tail;
-	chip_write(SOC_RAISE, WEFT_HW_VECTOR_EVENT);
+	/* The host writes the index, and then looks for events that have come meanwhile. */
+	chip_fence();
+	if (weft_hw_wanted(CHIP_MAILBOX->event_wanted, from, tail))
+		chip_write(SOC_RAISE, WEFT_HW_VECTOR_EVENT);
+	return true;
 }

@@ -34,10 +34,11 @@ bool event_room(void);
 /** Write an event; event->index is filled in here.  Only with event_room(). */
 void event_post(struct weft_hw_event *event);
 /**
- * Interrupt the host if events were written since it was interrupted last.  @more: others
- * may follow soon, so that one interrupt can tell of several; it does not wait for long.
+ * Interrupt the host if it wants to be told of events written since.  @more: others may
+ * follow soon, so that one interrupt can tell of several; it does not wait for long.
+ * True: there were such events.
  */
-void event_flush(bool more);
+bool event_flush(bool more);
 
 /* job.c */
 void job_init(void);
@@ -58,6 +59,10 @@ bool job_turn(void);
 void request_init(uint32_t offset, uint32_t entries, uint32_t contexts);
 /** True: call again. */
 bool request_turn(void);
+/** Has the host put a request into the ring that was not taken? */
+bool request_waiting(void);
+/** Have the host ring for the next request.  False: there is one already. */
+bool request_arm(void);
 /** @engine has finished a command. */
 void request_engine_done(uint32_t engine);
 

@@ -34,8 +34,22 @@ static void boot(void)
 	chip_write(SOC_RAISE, WEFT_HW_VECTOR_EVENT);
 }
 
+/* Nothing is to be done: may the core sleep?  It looks for requests a while longer first. */
+static bool may_sleep(uint64_t active)
+{
+	uint32_t poll_ns = CHIP_MAILBOX->poll_ns;
+
+	if (poll_ns > WEFT_HW_MAX_POLL_NS)
+		poll_ns = WEFT_HW_MAX_POLL_NS;
+	if (poll_ns && chip_time() - active < poll_ns)
+		return false;
+	return request_arm();
+}
+
 int main(void)
 {
+	uint64_t active = 0;
+
 	boot();
 	for (uint64_t beat = 0;;) {
 		bool again, more;
@@ -49,8 +63,9 @@ int main(void)
 		}
 		again = request_turn();
 		more = job_turn();
-		event_flush(more || chip_read(SOC_PENDING) & SOC_EVENT_REQUEST);
-		if (!again && !more)
+		if (event_flush(more || request_waiting()) || again || more)
+			active = chip_time();
+		else if (may_sleep(active))
 			chip_wait();
 	}
 }

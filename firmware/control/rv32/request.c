@@ -170,3 +170,16 @@ bool request_turn(void)
 	finish_waiting();
 	return taken;
 }
+
+bool request_waiting(void)
+{
+	return CHIP_MAILBOX->request_tail != head;
+}
+
+bool request_arm(void)
+{
+	CHIP_MAILBOX->request_wanted = head;
+	/* The host writes the tail, and then reads the index. */
+	chip_fence();
+	return !request_waiting();
+}

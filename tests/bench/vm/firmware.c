@@ -102,6 +102,7 @@ static void run(struct bench *bench)
 		bench->taken++;
 	}
 	bench->mailbox->event_head = bench->taken;
+	bench->mailbox->event_wanted = bench->taken;
 }
 
 static void map_stream(struct bench *bench)
