@@ -41,7 +41,7 @@ struct planning {
 /* Better plans are looked for among graphs of so many operations together... */
 #define MOST_IMPROVED 12000
 /* ...unless seconds and joules are together so little above everything once. */
-#define GOOD_ENOUGH (2 * 1.02)
+#define GOOD_ENOUGH (2 * 1.005)
 /* The least budget of a refusal is looked for among graphs of so many. */
 #define MOST_MEASURED 2500
 

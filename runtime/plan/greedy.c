@@ -27,6 +27,9 @@
 #define LARGE_TILED 0
 #define MOST_REALIZED 3 /* candidates that are worked out in full */
 
+/* A smaller share of persistent values than the best tactic's is looked for down to so much less. */
+#define FEWER_LEAVE 0.5
+
 enum paging { PAGING_BOTH, PAGING_PAGE, PAGING_RECOMPUTE, PAGINGS };
 
 struct tactic {
@@ -447,6 +450,57 @@ static int realize_best(struct planning *p, const struct candidate *candidate, u
 	return 0;
 }
 
+/* Simulate with all of the budgets: how good is the plan that comes of it, before loads move ahead? */
+static int judge(struct planning *p, struct candidate *c)
+{
+	struct weft_draft *draft = NULL;
+	struct weft_plan *plan = NULL;
+	int result;
+
+	memcpy(c->room, p->budget, sizeof(c->room));
+	result = attempt(p, &c->tactic, c->room, 0, &draft);
+	if (!result && p->request->probe) {
+		weft_draft_free(draft);
+		return 0;
+	}
+	if (!result)
+		result = finish(draft, &plan);
+	if (result)
+		return result;
+	c->objective = objective(p, plan);
+	weft_plan_free(plan);
+	return 0;
+}
+
+/*
+ * Persistent values leave by fixed shares.  If somewhat fewer can, what stays need not
+ * move: such a candidate comes after the @count others, of which the first is the best.
+ */
+static int keep_more(struct planning *p, struct candidate *candidate, unsigned int *count)
+{
+	double most = candidate[0].tactic.away, low = most > FEWER_LEAVE ? most - FEWER_LEAVE : 0, high = most;
+	struct candidate best = candidate[0];
+	int result = 0;
+
+	for (unsigned int i = 0; i < 4 && most > 0 && !result && now_seconds() < p->deadline; i++) {
+		struct candidate fewer = best;
+
+		fewer.tactic.away = (low + high) / 2;
+		result = judge(p, &fewer);
+		if (!result && fewer.objective < best.objective) {
+			best = fewer;
+			high = fewer.tactic.away;
+		} else {
+			low = fewer.tactic.away;
+		}
+		if (result == -ENOSPC)
+			result = 0;
+	}
+	if (high < most)
+		candidate[(*count)++] = best;
+	return result;
+}
+
 /*
  * With more room, values leave the host tier at other moments, and the step is
  * not always shorter.  So that more memory hardly ever makes a worse plan, those of
@@ -486,40 +540,36 @@ static int try_less_host(struct planning *p, const struct candidate *candidate, 
 static int solve(struct planning *p, struct weft_plan **out)
 {
 	struct tactic list[MOST_CANDIDATES];
-	struct candidate candidate[MOST_CANDIDATES];
-	unsigned int count = list_tactics(p, false, list), found = 0, made;
+	struct candidate candidate[MOST_CANDIDATES + 1];
+	unsigned int count = list_tactics(p, false, list), found = 0, tried, made;
 	struct weft_plan *best = NULL;
-	int result;
+	int result = 0;
 
 	for (unsigned int i = 0; i < count && !(found && now_seconds() > p->deadline); i++) {
 		struct candidate *c = &candidate[found];
-		struct weft_draft *draft = NULL;
-		struct weft_plan *plan = NULL;
 
 		c->tactic = list[i];
-		memcpy(c->room, p->budget, sizeof(c->room));
-		result = attempt(p, &c->tactic, c->room, 0, &draft);
-		if (!result && p->request->probe) {
-			weft_draft_free(draft);
-			return 0;
-		}
-		if (!result)
-			result = finish(draft, &plan);
+		result = judge(p, c);
 		if (result == -ENOSPC)
 			continue;
-		if (result)
+		if (result || p->request->probe)
 			return result;
 		/* A hair's difference by order keeps the sort stable. */
-		c->objective = objective(p, plan) + 1e-12 * i;
+		c->objective += 1e-12 * i;
 		found++;
-		weft_plan_free(plan);
 	}
 	qsort(candidate, found, sizeof(*candidate), by_objective);
 	if (found > MOST_REALIZED)
 		found = MOST_REALIZED;
 	if (found > 1 && is_large(p))
 		found = 1;
-	result = realize_best(p, candidate, found, &best, &made);
+	tried = found;
+	result = 0;
+	/* Not where plans of less host memory are looked at: they are compared by the same shares. */
+	if (found && (!p->budget[WEFT_TIER_STORAGE] || is_large(p)))
+		result = keep_more(p, candidate, &tried);
+	if (!result)
+		result = realize_best(p, candidate, tried, &best, &made);
 	if (!result && best && best->paged_bytes[WEFT_TIER_STORAGE] && !is_large(p))
 		result = try_less_host(p, candidate, found, &best);
 	if (result || (best && !within(p, best))) {
