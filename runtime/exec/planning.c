@@ -11,6 +11,7 @@
 
 #include "exec/calibration.h"
 #include "plan/bound.h"
+#include "plan/problem.h"
 #include "plan/split.h"
 #include "plan/tile.h"
 #include "weft/error.h"
@@ -42,6 +43,9 @@ struct planning {
 #define MOST_IMPROVED 12000
 /* ...unless seconds and joules are together so little above everything once. */
 #define GOOD_ENOUGH (2 * 1.005)
+/* Host budgets that are tried where neither the device's nor the host's is enough alone. */
+#define FIRST_HOST (64ull << 10)
+#define LAST_HOST (1ull << 30)
 /* The least budget of a refusal is looked for among graphs of so many. */
 #define MOST_MEASURED 2500
 
@@ -181,7 +185,9 @@ static int plan_measured(struct planning *p, struct weft_plan_request *request, 
 			result = try_graph(p, graph, request, least);
 		if (result != -ENOSPC)
 			return result;
-		idle = least->least_device_bytes < before.least_device_bytes - before.least_device_bytes / 32 ||
+		idle = request->quick ||
+				       least->least_device_bytes <
+					       before.least_device_bytes - before.least_device_bytes / 32 ||
 				       least->least_host_bytes < before.least_host_bytes
 			       ? 0
 			       : idle + 1;
@@ -329,15 +335,117 @@ static int plan_smaller(struct planning *p, struct weft_plan_request *request, s
 				 "budget");
 }
 
-/* Better plans. */
-
 static void sum_costs(struct planning *p)
 {
+	p->seconds = p->joules = 0;
 	for (weft_id o = 0; p->costs->operation_seconds && o < (*p->graph)->operations; o++) {
 		p->seconds += p->costs->operation_seconds[o];
 		p->joules += p->costs->operation_joules[o];
 	}
 }
+
+/* A plan for the graph, or for one that does the same in smaller pieces. */
+static int plan_somehow(struct planning *p, struct weft_plan_request *request, struct weft_plan_refusal *least)
+{
+	int result;
+
+	*least = (struct weft_plan_refusal){0, 0};
+	result = plan_graph(p, *p->graph, request, least);
+	sum_costs(p);
+	if (result == -ENOSPC && request->policy != WEFT_POLICY_KEEP)
+		result = plan_smaller(p, request, least);
+	request->tiled = false;
+	return result;
+}
+
+static void drop_plan(struct planning *p)
+{
+	weft_plan_free(*p->plan);
+	*p->plan = NULL;
+	weft_graph_free(p->made);
+	p->made = NULL;
+}
+
+/* A host budget that works with the device's as given, of a few. */
+static int find_host(struct planning *p, struct weft_plan_request request, struct weft_session_refusal *refusal)
+{
+	struct weft_plan_refusal least;
+	int result = -ENOSPC;
+
+	request.quick = true;
+	for (uint64_t host = FIRST_HOST; result == -ENOSPC && host <= LAST_HOST; host *= 4) {
+		if (host <= request.budget.bytes[WEFT_TIER_HOST])
+			continue;
+		request.budget.bytes[WEFT_TIER_HOST] = host;
+		result = plan_somehow(p, &request, &least);
+		if (!result)
+			*refusal = (struct weft_session_refusal){request.budget.bytes[WEFT_TIER_DEVICE], host, true};
+		drop_plan(p);
+	}
+	return result;
+}
+
+/*
+ * Where neither the device's nor the host's budget is enough with the other as given:
+ * the least device budget without a limit of the host's, and what its plan takes of that.
+ */
+static int find_pair(struct planning *p, struct weft_plan_request request, struct weft_session_refusal *refusal)
+{
+	struct weft_plan_refusal least;
+	uint64_t host = UINT64_MAX;
+	int result;
+
+	request.budget.bytes[WEFT_TIER_HOST] = UINT64_MAX;
+	/* The second try is for the least device budget; then a limit of the host's may ask for a little more of it. */
+	for (unsigned int tries = 0; tries < 4; tries++) {
+		result = plan_somehow(p, &request, &least);
+		if (!result && request.budget.bytes[WEFT_TIER_HOST] != UINT64_MAX) {
+			*refusal = (struct weft_session_refusal){request.budget.bytes[WEFT_TIER_DEVICE], host, true};
+			return 0;
+		}
+		if (!result) {
+			host = weft_round_up((*p->plan)->peak[WEFT_TIER_HOST], WEFT_PLAN_IO_ALIGN);
+			request.budget.bytes[WEFT_TIER_HOST] = host;
+		} else if (result == -ENOSPC && least.least_host_bytes) {
+			host = least.least_host_bytes;
+			request.budget.bytes[WEFT_TIER_HOST] = host;
+		} else if (result == -ENOSPC && least.least_device_bytes) {
+			request.budget.bytes[WEFT_TIER_DEVICE] = least.least_device_bytes;
+		} else {
+			break;
+		}
+		drop_plan(p);
+	}
+	return result == -ENOSPC ? 0 : result;
+}
+
+/* What would do instead, after -ENOSPC; the sentence that says so is the error's. */
+static int explain_refusal(struct planning *p, const struct weft_plan_request *request,
+			   const struct weft_plan_refusal *least, struct weft_session_refusal *refusal)
+{
+	int result = 0;
+
+	*refusal = (struct weft_session_refusal){least->least_device_bytes, least->least_host_bytes, false};
+	if (least->least_device_bytes || least->least_host_bytes || request->budget.bytes[WEFT_TIER_HOST] == UINT64_MAX)
+		return -ENOSPC;
+	/* With storage, little host memory may do. */
+	result = request->budget.bytes[WEFT_TIER_STORAGE] ? find_host(p, *request, refusal) : -ENOSPC;
+	if (result == -ENOSPC)
+		result = find_pair(p, *request, refusal);
+	drop_plan(p);
+	if (result)
+		return result;
+	if (!refusal->together)
+		return weft_fail(ENOSPC,
+				 "no device and host budgets make this graph fit with the other budgets as given");
+	return weft_fail(ENOSPC,
+			 "the device budget of %" PRIu64 " bytes and the host budget of %" PRIu64
+			 " are both too small for this graph: %" PRIu64 " and %" PRIu64 " work",
+			 request->budget.bytes[WEFT_TIER_DEVICE], request->budget.bytes[WEFT_TIER_HOST],
+			 refusal->least_device_bytes, refusal->least_host_bytes);
+}
+
+/* Better plans. */
 
 static double now_seconds(void)
 {
@@ -470,18 +578,14 @@ int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 		request.budget.bytes[WEFT_TIER_DEVICE] = info.device_memory_bytes;
 	if (!options->model_costs)
 		use_measured(&p, &info);
-	result = plan_graph(&p, *graph, &request, &least);
-	sum_costs(&p);
-	if (result == -ENOSPC && options->policy != WEFT_POLICY_KEEP)
-		result = plan_smaller(&p, &request, &least);
-	request.tiled = false;
+	result = plan_somehow(&p, &request, &least);
 	if (!result && options->policy != WEFT_POLICY_KEEP && options->policy != WEFT_POLICY_RECOMPUTE)
 		result = improve(&p, request);
 	if (!result)
 		result = take_graph(&p);
 	/* Only where the budget is refused: storage that is full is another -ENOSPC. */
 	if (refusal && result == -ENOSPC)
-		*refusal = (struct weft_session_refusal){least.least_device_bytes, least.least_host_bytes};
+		result = explain_refusal(&p, &request, &least, refusal);
 	if (!result)
 		result = weft_plan_check(*plan, *graph, &request.budget);
 	if (!result)

@@ -153,8 +153,16 @@ int budget_open_device(const struct budget_options *budget, struct accel_device 
 
 int command_refused(const struct budget_options *budget, const struct weft_session_refusal *refusal)
 {
-	char size[24], exact[24], host[24];
+	char size[24], exact[24], host[24], host_exact[24];
 
+	if (refusal->together) {
+		command_error(
+			"%s of device memory and %s of host memory are not enough. Use --device-mem %s --host-mem %s",
+			size_format(budget->session.device_bytes, size), size_format(budget->session.host_bytes, host),
+			size_exact(refusal->least_device_bytes, exact),
+			size_exact(refusal->least_host_bytes, host_exact));
+		return STATUS_REFUSED;
+	}
 	if (refusal->least_device_bytes)
 		command_error("%s of device memory are not enough: the least that works is %s. Use --device-mem %s",
 			      size_format(budget->session.device_bytes, size),
@@ -165,7 +173,6 @@ int command_refused(const struct budget_options *budget, const struct weft_sessi
 			      size_format(refusal->least_host_bytes, size),
 			      size_exact(refusal->least_host_bytes, exact));
 	if (!refusal->least_device_bytes)
-		command_error("no amount of device memory works with the other budgets: give more host memory "
-			      "(--host-mem) or storage (--storage DIR:SIZE)");
+		command_error("with the other budgets as they are, no amount of device memory works");
 	return STATUS_REFUSED;
 }

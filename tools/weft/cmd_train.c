@@ -305,6 +305,7 @@ static void print_json(int status, const struct weft_train_result *result)
 	if (status == -ENOSPC && (result->refusal.least_device_bytes || result->refusal.least_host_bytes)) {
 		cJSON_AddNumberToObject(object, "least_device_bytes", (double)result->refusal.least_device_bytes);
 		cJSON_AddNumberToObject(object, "least_host_bytes", (double)result->refusal.least_host_bytes);
+		cJSON_AddBoolToObject(object, "together", result->refusal.together);
 	}
 	if (status) {
 		cJSON_AddStringToObject(object, "error", weft_error());

@@ -71,6 +71,7 @@ static void print_json(const struct weft_graph *graph, const struct weft_plan *p
 	} else {
 		cJSON_AddNumberToObject(object, "least_device_bytes", (double)refusal->least_device_bytes);
 		cJSON_AddNumberToObject(object, "least_host_bytes", (double)refusal->least_host_bytes);
+		cJSON_AddBoolToObject(object, "together", refusal->together);
 	}
 	json_print(object);
 }

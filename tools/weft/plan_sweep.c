@@ -74,7 +74,7 @@ static int plan_point(struct sweep *sweep, uint64_t budget, uint64_t *least)
 		memcpy(point->peak, plan->peak, sizeof(point->peak));
 		memcpy(point->paged, plan->paged_bytes, sizeof(point->paged));
 	}
-	*least = refusal.least_device_bytes;
+	*least = refusal.together ? 0 : refusal.least_device_bytes;
 	weft_costs_clear(&costs);
 	weft_plan_free(plan);
 	weft_graph_free(graph);

@@ -31,9 +31,13 @@ struct weft_session_options {
 	bool model_costs; /* plan with the device's model, even where its costs have been measured (weft calibrate) */
 };
 
-/** What the refusal of a budget says. */
+/**
+ * What the refusal of a budget says: a device budget that works with the other budgets as
+ * given, and likewise one of the host's, the smallest found; 0: none does.
+ */
 struct weft_session_refusal {
 	uint64_t least_device_bytes, least_host_bytes;
+	bool together; /* neither works alone: this device budget together with this one of the host's does */
 };
 
 /**

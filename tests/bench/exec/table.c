@@ -276,7 +276,7 @@ static void add_row(struct table *t, const char *name, uint64_t budget, bool or_
 	struct weft_session *session;
 
 	if (open_session(t, budget, t->host, WEFT_POLICY_AUTO, &session, &refusal) &&
-	    (!or_least || !refusal.least_device_bytes ||
+	    (!or_least || !refusal.least_device_bytes || refusal.together ||
 	     open_session(t, refusal.least_device_bytes, t->host, WEFT_POLICY_AUTO, &session, &refusal))) {
 		printf("%-6s refused: %s\n", name, weft_error());
 		return;

@@ -164,6 +164,32 @@ static void small_host_tier_uses_storage(void **state)
 	assert_true(spilled);
 }
 
+/* Neither more device memory nor more host memory would do: the refusal says what does, together. */
+static void both_budgets_too_small(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 40; seed < 48; seed++) {
+		struct weft_session_options options = unlimited(WEFT_POLICY_KEEP);
+		struct weft_session_refusal refusal;
+		struct weft_session_usage usage;
+		char expected[65], hex[65];
+
+		assert_int_equal(train(seed, 1, &options, expected, &usage, &refusal), 0);
+		options = unlimited(seed % 3 ? WEFT_POLICY_AUTO : WEFT_POLICY_KEEP);
+		options.storage_bytes = seed % 2 ? 64 << 20 : 0;
+		options.device_bytes = 4096;
+		options.host_bytes = 0;
+		assert_int_equal(train(seed, 1, &options, hex, &usage, &refusal), -ENOSPC);
+		assert_true(refusal.together && refusal.least_device_bytes && refusal.least_host_bytes);
+		options.device_bytes = refusal.least_device_bytes;
+		options.host_bytes = refusal.least_host_bytes;
+		assert_int_equal(train(seed, 1, &options, hex, &usage, &refusal), 0);
+		assert_string_equal(hex, expected);
+		assert_true(usage.peak_device_bytes <= options.device_bytes);
+		assert_true(usage.peak_host_bytes <= options.host_bytes);
+	}
+}
+
 /* A session with a budget at which much must move. */
 static struct weft_session *tight(struct accel_device *opened, int policy, uint64_t seed)
 {
@@ -511,6 +537,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_weights_however_planned),
 		cmocka_unit_test(small_host_tier_uses_storage),
+		cmocka_unit_test(both_budgets_too_small),
 		cmocka_unit_test(storage_faults_stop_the_step),
 		cmocka_unit_test(failures_after_the_step_are_not_lost),
 		cmocka_unit_test(checkpoint_mends_a_stopped_session),
