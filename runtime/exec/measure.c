@@ -357,47 +357,49 @@ static int move_blocks(struct weft_storage *storage, char *memory, uint64_t byte
 		       double *seconds)
 {
 	double start = now_seconds();
-	uint32_t begun = 0, ended = 0;
+	uint64_t place;
 
-	while (ended < blocks) {
-		uint64_t tag;
+	/* Whichever transfer ends, the next one takes its place in memory. */
+	for (uint32_t begun = 0, ended = 0; ended < blocks; begun++) {
 		int result = 0;
+		char *at;
 
-		for (; !result && begun < blocks && begun - ended < DEPTH; begun++)
-			result = write ? weft_storage_write(storage, begun, begun * bytes,
-							    memory + begun % DEPTH * bytes, bytes, begun)
-				       : weft_storage_read(storage, begun, begun * bytes,
-							   memory + begun % DEPTH * bytes, bytes, begun);
-		if (!result)
-			result = weft_storage_wait(storage, &tag);
+		place = begun;
+		if (begun >= DEPTH) {
+			result = weft_storage_wait(storage, &place);
+			ended++;
+		}
+		at = memory + place * bytes;
+		if (!result && begun < blocks)
+			result = write ? weft_storage_write(storage, begun, begun * bytes, at, bytes, place)
+				       : weft_storage_read(storage, begun, begun * bytes, at, bytes, place);
 		if (result)
 			return result;
-		ended++;
 	}
 	*seconds = (now_seconds() - start) / blocks;
 	return 0;
 }
 
-static int measure_blocks(const char *dir, uint64_t bytes, struct point *store, struct point *load)
+static int measure_blocks(const char *dir, char *memory, uint64_t bytes, struct point *store, struct point *load)
 {
 	uint32_t blocks = STORAGE_BYTES / bytes > 2 * DEPTH ? (uint32_t)(STORAGE_BYTES / bytes) : 2 * DEPTH;
-	struct weft_storage_options options = {
-		.dir = dir, .bytes = blocks * bytes, .memory_bytes = DEPTH * bytes, .keys = blocks, .depth = DEPTH};
+	struct weft_storage_options options = {.dir = dir,
+					       .bytes = blocks * bytes,
+					       .memory = memory,
+					       .memory_bytes = DEPTH * bytes,
+					       .keys = blocks,
+					       .depth = DEPTH};
 	struct weft_storage *storage = NULL;
 	double sample[2][3];
-	int result;
+	int result = weft_storage_open(&options, &storage);
 
-	if (posix_memalign(&options.memory, WEFT_STORAGE_ALIGN, options.memory_bytes))
-		return weft_fail(ENOMEM, "no memory to measure storage");
-	memset(options.memory, 0x5a, options.memory_bytes);
-	result = weft_storage_open(&options, &storage);
+	memset(memory, 0x5a, options.memory_bytes);
 	for (unsigned int i = 0; !result && i < 3; i++) {
-		result = move_blocks(storage, options.memory, bytes, blocks, true, &sample[0][i]);
+		result = move_blocks(storage, memory, bytes, blocks, true, &sample[0][i]);
 		if (!result)
-			result = move_blocks(storage, options.memory, bytes, blocks, false, &sample[1][i]);
+			result = move_blocks(storage, memory, bytes, blocks, false, &sample[1][i]);
 	}
 	weft_storage_close(storage);
-	free(options.memory);
 	if (result)
 		return result;
 	*store = (struct point){(double)bytes, least(sample[0], 3)};
@@ -405,21 +407,31 @@ static int measure_blocks(const char *dir, uint64_t bytes, struct point *store, 
 	return 0;
 }
 
-/* With blocks as large as values are: 64 KiB, 512 KiB and 4 MiB. */
-static int measure_storage(const char *dir, struct weft_calibration *out)
+/* With blocks as large as values are: 64 KiB, 512 KiB and 4 MiB; in the executor's kind of memory. */
+static int measure_storage(struct accel_device *device, const char *dir, struct weft_calibration *out)
 {
+	struct accel_context *context = NULL;
+	struct accel_buffer *buffer = NULL;
 	struct point store[3], load[3];
+	void *memory;
+	int result = accel_context_new(device, NULL, &context);
 
-	for (unsigned int i = 0; i < 3; i++) {
-		int result = measure_blocks(dir, 65536ull << 3 * i, &store[i], &load[i]);
-
-		if (result)
-			return result;
+	if (!result)
+		result = accel_buffer_new(context, DEPTH * (65536ull << 6), ACCEL_HOST_MEMORY, &buffer);
+	if (!result)
+		result = accel_buffer_map(buffer, &memory);
+	if (result)
+		weft_fail(-result, "measuring storage: %s", accel_error());
+	for (unsigned int i = 0; !result && i < 3; i++)
+		result = measure_blocks(dir, memory, 65536ull << 3 * i, &store[i], &load[i]);
+	if (!result) {
+		fit(store, 3, &out->store);
+		fit(load, 3, &out->load);
+		out->storage_key = weft_storage_key(dir);
 	}
-	fit(store, 3, &out->store);
-	fit(load, 3, &out->load);
-	out->storage_key = weft_storage_key(dir);
-	return 0;
+	accel_buffer_unref(buffer);
+	accel_context_unref(context);
+	return result;
 }
 
 /* What is left of a step's time when all that the plan says is taken off. */
@@ -515,7 +527,7 @@ int weft_measure(struct accel_device *device, struct weft_session *session, unsi
 	if (!result)
 		result = measure_paging(device, s.hertz, out);
 	if (!result && storage_dir)
-		result = measure_storage(storage_dir, out);
+		result = measure_storage(device, storage_dir, out);
 	if (!result && out->clock == WEFT_CLOCK_WALL)
 		result = measure_step(&s, step.seconds, out);
 	if (result)

@@ -81,8 +81,11 @@ int weft_plan_predict(struct weft_plan *plan, const struct weft_graph *graph, co
 /** The same, where some actions are known to take @known seconds (others: negative). */
 int weft_plan_predict_known(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
 			    const double *known);
-/** The same, and when each action starts and ends, in seconds; room for plan->actions each, drops are left alone. */
+/**
+ * The same, and when each action starts and ends, in seconds; room for plan->actions each, drops are left alone.
+ * @known may be NULL.
+ */
 int weft_plan_predict_times(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
-			    double *start, double *finish);
+			    const double *known, double *start, double *finish);
 
 #endif /* WEFT_PLAN_DRAFT_H */

@@ -115,9 +115,9 @@ static int predict(struct weft_plan *plan, const struct weft_graph *graph, const
 }
 
 int weft_plan_predict_times(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,
-			    double *start, double *finish)
+			    const double *known, double *start, double *finish)
 {
-	return predict(plan, graph, costs, NULL, start, finish);
+	return predict(plan, graph, costs, known, start, finish);
 }
 
 int weft_plan_predict_known(struct weft_plan *plan, const struct weft_graph *graph, const struct weft_costs *costs,

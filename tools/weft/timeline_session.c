@@ -46,7 +46,7 @@ int timeline_of_plan(const char *path, const struct weft_graph *graph, const str
 	struct timeline_span *span = calloc(plan->actions + 1, sizeof(*span));
 	double *start = calloc(plan->actions + 1, sizeof(*start)), *finish = calloc(plan->actions + 1, sizeof(*finish));
 	struct weft_plan predicted = *plan;
-	int result = span && start && finish ? weft_plan_predict_times(&predicted, graph, costs, start, finish)
+	int result = span && start && finish ? weft_plan_predict_times(&predicted, graph, costs, NULL, start, finish)
 					     : weft_fail(ENOMEM, "timeline: out of memory");
 
 	for (uint32_t i = 0; i < plan->actions && !result; i++)

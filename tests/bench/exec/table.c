@@ -7,7 +7,8 @@
  *
  * Activations are what the unconstrained step takes beyond its weights, optimizer state
  * and constants.  Steps of each row and of the unconstrained session take turns, so
- * that what else the machine does disturbs both; times are the least of STEPS.
+ * that what else the machine does disturbs both; times are the least of STEPS.  On a
+ * device that stands for another machine, times are those of its cycles.
  *
  *	time, cpu	over the unconstrained step's: on the clock, and of all threads
  *	pred		predicted over measured seconds, with operations and transfers
@@ -15,8 +16,9 @@
  *	energy		by the device's counters, over the unconstrained step's
  *	pred		predicted over counted energy
  *	bound		the most that any other plan of the row's memory could save
- *	hidden, done	of the seconds that transfers between host and device take, the part during
- *			which compute goes on: as planned with the device's model, and as executed
+ *	hidden		of the seconds that transfers between host and device take, the part during
+ *			which the plan computes, by the same costs as pred
+ *	done		of the seconds that the plan hides so, those that were, in the shortest of STEPS
  *
  * HOST limits host memory, so that storage takes the rest, in a file in
  * $WEFT_BENCH_STORAGE (/tmp).  With BUDGETs, these sizes are the rows.
@@ -46,6 +48,8 @@ struct table {
 	unsigned int steps;
 	uint64_t persistent; /* bytes */
 	uint64_t host;
+	enum weft_clock clock;
+	double hertz;
 	char hex[65]; /* of the unconstrained session's weights after as many steps */
 };
 
@@ -91,12 +95,12 @@ static int open_session(const struct table *t, uint64_t device_bytes, uint64_t h
 	return result;
 }
 
-static void step(struct weft_session *session, struct run *run)
+static void step(const struct table *t, struct weft_session *session, struct run *run)
 {
 	double cpu = cpu_seconds();
 	struct weft_step_cost cost;
 
-	if (weft_measure_steps(session, WEFT_CLOCK_WALL, 1, &cost))
+	if (weft_measure_steps(session, t->clock, 1, &cost))
 		die();
 	cpu = cpu_seconds() - cpu;
 	if (!run->wall || cost.seconds < run->wall)
@@ -106,27 +110,40 @@ static void step(struct weft_session *session, struct run *run)
 	run->joules = cost.joules;
 }
 
-/* Seconds of the session's plan with what was measured in the unconstrained one. */
+/* What the session's operations and transfers cost by what was measured in the unconstrained one. */
+static void measured_costs(const struct table *t, struct weft_session *session, struct weft_costs *costs)
+{
+	const char *dir = getenv("WEFT_BENCH_STORAGE");
+
+	if (weft_costs_model(t->device, weft_session_graph(session), costs))
+		die();
+	weft_calibration_apply(&t->calibration, weft_session_graph(session), dir ? dir : "/tmp", costs);
+}
+
 static double predicted(const struct table *t, struct weft_session *session)
 {
-	const struct weft_graph *graph = weft_session_graph(session);
 	struct weft_plan plan = *weft_session_plan(session);
-	const char *dir = getenv("WEFT_BENCH_STORAGE");
 	struct weft_costs costs;
 
-	if (weft_costs_model(t->device, graph, &costs))
-		die();
-	weft_calibration_apply(&t->calibration, graph, dir ? dir : "/tmp", &costs);
-	if (weft_plan_predict(&plan, graph, &costs))
+	measured_costs(t, session, &costs);
+	if (weft_plan_predict(&plan, weft_session_graph(session), &costs))
 		die();
 	weft_costs_clear(&costs);
 	return plan.seconds;
 }
 
-/* What is going on: transfers between host and device, or compute. */
+/* A transfer between host and device, or compute. */
 struct span {
 	double start, end;
+	uint32_t action;
 	bool compute;
+};
+
+/* Spans of a step, and per action the share of its transfer during which compute goes on. */
+struct overlap {
+	struct span *span;
+	size_t spans;
+	double *share;
 };
 
 static int by_start(const void *a, const void *b)
@@ -136,81 +153,148 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* Of the seconds of all transfers, the part during which compute goes on.  Commands of compute do not overlap. */
-static double hidden(struct span *span, size_t spans)
+static void overlap_new(struct overlap *o, const struct weft_plan *plan)
 {
-	double paging = 0, together = 0;
+	*o = (struct overlap){.span = calloc(plan->actions + 1, sizeof(*o->span)),
+			      .share = calloc(plan->actions + 1, sizeof(*o->share))};
+	if (!o->span || !o->share)
+		exit(fprintf(stderr, "out of memory\n"));
+}
+
+static void overlap_free(struct overlap *o)
+{
+	free(o->span);
+	free(o->share);
+}
+
+/* Commands of compute do not overlap. */
+static void overlap_measure(struct overlap *o)
+{
+	struct span *span = o->span;
 	size_t first = 0;
 
-	qsort(span, spans, sizeof(*span), by_start);
-	for (size_t i = 0; i < spans; i++) {
+	qsort(span, o->spans, sizeof(*span), by_start);
+	for (size_t i = 0; i < o->spans; i++) {
+		double length = span[i].end - span[i].start, together = 0;
+
 		if (span[i].compute)
 			continue;
-		paging += span[i].end - span[i].start;
 		/* Compute that has ended before this transfer begins has ended for those that begin later. */
-		while (first < spans && (!span[first].compute || span[first].end <= span[i].start))
+		while (first < o->spans && (!span[first].compute || span[first].end <= span[i].start))
 			first++;
-		for (size_t j = first; j < spans && span[j].start < span[i].end; j++) {
+		for (size_t j = first; j < o->spans && span[j].start < span[i].end; j++) {
 			double low = span[j].start > span[i].start ? span[j].start : span[i].start;
 			double high = span[j].end < span[i].end ? span[j].end : span[i].end;
 
 			if (span[j].compute && high > low)
 				together += high - low;
 		}
+		o->share[span[i].action] = length > 0 ? together / length : 1;
 	}
-	return paging > 0 ? together / paging : 1;
 }
 
-static struct span *new_spans(size_t spans)
+/* The part of all transfers' seconds that is hidden; with @planned shares per action: of the seconds that these are of.
+ */
+static double overlap_share(const struct overlap *o, const double *planned)
 {
-	struct span *span = calloc(spans + 1, sizeof(*span));
+	double of = 0, hidden = 0;
 
-	if (!span)
-		exit(fprintf(stderr, "out of memory\n"));
-	return span;
+	for (size_t i = 0; i < o->spans; i++) {
+		double seconds = o->span[i].end - o->span[i].start, share = o->share[o->span[i].action];
+		double most = planned ? planned[o->span[i].action] : 1;
+
+		if (o->span[i].compute)
+			continue;
+		of += seconds * most;
+		hidden += seconds * (share < most ? share : most);
+	}
+	return of > 0 ? hidden / of : 1;
 }
 
-static double hidden_by_plan(const struct table *t, struct weft_session *session)
+/* As the plan has it; @known: seconds per action, negative where they follow from the costs, or NULL. */
+static void overlap_of_plan(const struct table *t, struct weft_session *session, const double *known, struct overlap *o)
 {
 	struct weft_plan plan = *weft_session_plan(session);
 	double *start = calloc(plan.actions + 1, sizeof(*start)), *finish = calloc(plan.actions + 1, sizeof(*finish));
-	struct span *span = new_spans(plan.actions);
 	struct weft_costs costs;
-	size_t spans = 0;
-	double share;
 
-	if (!start || !finish || weft_costs_model(t->device, weft_session_graph(session), &costs) ||
-	    weft_plan_predict_times(&plan, weft_session_graph(session), &costs, start, finish))
+	measured_costs(t, session, &costs);
+	if (!start || !finish ||
+	    weft_plan_predict_times(&plan, weft_session_graph(session), &costs, known, start, finish))
 		die();
+	overlap_new(o, &plan);
 	for (uint32_t a = 0; a < plan.actions; a++)
 		if (plan.action[a].kind <= WEFT_ACTION_PAGE_IN)
-			span[spans++] = (struct span){start[a], finish[a], plan.action[a].kind == WEFT_ACTION_COMPUTE};
-	share = hidden(span, spans);
+			o->span[o->spans++] =
+				(struct span){start[a], finish[a], a, plan.action[a].kind == WEFT_ACTION_COMPUTE};
+	overlap_measure(o);
 	weft_costs_clear(&costs);
 	free(start);
 	free(finish);
-	free(span);
-	return share;
 }
 
-static double hidden_by_trace(struct weft_session *session)
+/* As the device's clock says that the step which has been traced went. */
+static void overlap_of_trace(const struct table *t, struct weft_session *session, struct overlap *o)
+{
+	const struct weft_plan *plan = weft_session_plan(session);
+	const struct weft_event *event;
+	size_t events = weft_session_events(session, &event);
+	double *known;
+
+	if (t->clock == WEFT_CLOCK_WALL) {
+		overlap_new(o, plan);
+		for (size_t i = 0; i < events; i++)
+			if (event[i].lane <= 2)
+				o->span[o->spans++] =
+					(struct span){1e-9 * (double)event[i].start_ns, 1e-9 * (double)event[i].end_ns,
+						      event[i].action, !event[i].lane};
+		overlap_measure(o);
+		return;
+	}
+	known = malloc((plan->actions + 1) * sizeof(*known));
+	if (!known)
+		exit(fprintf(stderr, "out of memory\n"));
+	for (uint32_t a = 0; a < plan->actions; a++)
+		known[a] = -1;
+	for (size_t i = 0; i < events; i++)
+		if (event[i].model_cycles)
+			known[event[i].action] = (double)event[i].model_cycles / t->hertz;
+	overlap_of_plan(t, session, known, o);
+	free(known);
+}
+
+static double last_end(struct weft_session *session)
 {
 	const struct weft_event *event;
-	struct span *span;
-	size_t events, spans = 0;
-	double share;
+	size_t events = weft_session_events(session, &event);
+	uint64_t last = 0;
 
-	if (weft_session_trace(session, true) || weft_session_step(session))
-		die();
-	events = weft_session_events(session, &event);
-	span = new_spans(events);
 	for (size_t i = 0; i < events; i++)
-		if (event[i].lane <= 2)
-			span[spans++] = (struct span){1e-9 * (double)event[i].start_ns, 1e-9 * (double)event[i].end_ns,
-						      !event[i].lane};
-	share = hidden(span, spans);
+		if (event[i].end_ns > last)
+			last = event[i].end_ns;
+	return (double)last;
+}
+
+/* What the plan hides, and the part of that which the shortest of some steps has hidden. */
+static double hidden(const struct table *t, struct weft_session *session, double *done)
+{
+	struct overlap planned, executed;
+	double share, shortest = 0;
+
+	overlap_of_plan(t, session, NULL, &planned);
+	for (unsigned int i = 0; i < t->steps; i++) {
+		if (weft_session_trace(session, true) || weft_session_step(session))
+			die();
+		if (i && last_end(session) >= shortest)
+			continue;
+		shortest = last_end(session);
+		overlap_of_trace(t, session, &executed);
+		*done = overlap_share(&executed, planned.share);
+		overlap_free(&executed);
+	}
 	weft_session_trace(session, false);
-	free(span);
+	share = overlap_share(&planned, NULL);
+	overlap_free(&planned);
 	return share;
 }
 
@@ -219,17 +303,18 @@ static void print_row(const struct table *t, const char *name, struct weft_sessi
 	const struct weft_plan *plan = weft_session_plan(session);
 	char device[24], host[24], paged[24], stored[24], hex[65];
 	struct run of = {0}, of_base = {0};
-	double traced;
+	double done = 0, share;
 
-	if (weft_measure_feed(session))
+	/* The first step finds memory that was never touched. */
+	if (weft_measure_feed(session) || weft_session_step(session))
 		die();
 	for (unsigned int i = 0; i < t->steps; i++) {
-		step(session, &of);
-		step(t->base, &of_base);
+		step(t, session, &of);
+		step(t, t->base, &of_base);
 	}
 	if (weft_session_digest(session, hex))
 		die();
-	traced = hidden_by_trace(session);
+	share = hidden(t, session, &done);
 	printf("%-6s %9s %9s %6.2f %8.3f %6.2f %6.2f %6.2f %8.3f %+6.1f%% %6.3f %5.1f%% %9s %9s %6u %6.2f %6.2f %.12s "
 	       "%s\n",
 	       name, size_format(plan->peak[WEFT_TIER_DEVICE], device), size_format(plan->peak[WEFT_TIER_HOST], host),
@@ -237,8 +322,8 @@ static void print_row(const struct table *t, const char *name, struct weft_sessi
 	       predicted(t, session) / of.wall, of.joules, 100 * (of.joules / of_base.joules - 1),
 	       plan->joules / of.joules, 100 * (plan->joules - plan->bound_joules) / plan->joules,
 	       size_format(plan->paged_bytes[WEFT_TIER_HOST], paged),
-	       size_format(plan->paged_bytes[WEFT_TIER_STORAGE], stored), plan->recomputed, hidden_by_plan(t, session),
-	       traced, hex, strcmp(hex, t->hex) ? "DIFFERS" : "same");
+	       size_format(plan->paged_bytes[WEFT_TIER_STORAGE], stored), plan->recomputed, share, done, hex,
+	       strcmp(hex, t->hex) ? "DIFFERS" : "same");
 	fflush(stdout);
 }
 
@@ -257,10 +342,10 @@ static void open_base(struct table *t)
 		    (graph->value[v].kind == WEFT_VALUE_WEIGHT || graph->value[v].kind == WEFT_VALUE_STATE ||
 		     graph->value[v].kind == WEFT_VALUE_CONSTANT))
 			t->persistent += graph->value[v].bytes;
-	if (weft_measure_feed(t->base))
+	if (weft_measure_feed(t->base) || weft_session_step(t->base))
 		die();
 	for (unsigned int i = 0; i < t->steps; i++)
-		step(t->base, &run);
+		step(t, t->base, &run);
 	if (weft_session_digest(t->base, t->hex) || weft_measure(t->device, t->base, t->steps,
 								 t->host == UINT64_MAX ? NULL
 								 : dir		       ? dir
@@ -325,6 +410,7 @@ static void print_table(struct table *t, char **budgets)
 int main(int argc, char **argv)
 {
 	const char *device = getenv("WEFT_BENCH_DEVICE");
+	struct accel_device_info info = {.size = sizeof(info)};
 	struct table t = {.steps = argc > 4 ? (unsigned int)atoi(argv[4]) : 3, .host = UINT64_MAX};
 
 	if (argc < 4 || !t.steps || atoi(argv[2]) < 1 || (argc > 5 && size_parse(argv[5], &t.host)))
@@ -337,6 +423,10 @@ int main(int argc, char **argv)
 	};
 	if (accel_device_open(device ? device : "embedded:mem=6G,threads=1", &t.device))
 		return fprintf(stderr, "%s\n", accel_error()), 1;
+	if (accel_device_query(t.device, &info))
+		return fprintf(stderr, "%s\n", accel_error()), 1;
+	t.clock = weft_calibration_clock(&info);
+	t.hertz = info.clock_hz ? (double)info.clock_hz : 1e9;
 	if (weft_model_load(argv[1], &t.model))
 		die();
 	print_table(&t, argv + (argc > 6 ? 6 : argc));

@@ -107,7 +107,7 @@ static void draw_case(const struct case_row *row, const char *path, struct timel
 	span = calloc(plan->actions, sizeof(*span));
 	start = calloc(plan->actions, sizeof(*start));
 	finish = calloc(plan->actions, sizeof(*finish));
-	assert_int_equal(weft_plan_predict_times(plan, graph, &costs, start, finish), 0);
+	assert_int_equal(weft_plan_predict_times(plan, graph, &costs, NULL, start, finish), 0);
 	for (uint32_t i = 0; i < plan->actions; i++)
 		span[i] = (struct timeline_span){(uint64_t)(start[i] * 1e9), (uint64_t)(finish[i] * 1e9)};
 	assert_int_equal(timeline_build(timeline, graph, plan, &request.budget, span), 0);
