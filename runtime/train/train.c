@@ -605,3 +605,24 @@ int weft_train(struct accel_device *device, const struct weft_model *model, cons
 	finish(&run);
 	return status;
 }
+
+int weft_train_micro_batches(struct accel_device *device, const struct weft_model *model,
+			     const struct weft_train_options *options, struct weft_micro_batches *found)
+{
+	struct weft_dataset_options dataset = options->dataset;
+	struct run run = {.device = device, .model = model, .options = options};
+	struct weft_graph_options how;
+	int result;
+
+	if (options->neighbour)
+		return weft_fail(EOPNOTSUPP, "batches of neighbours are not cut into parts");
+	result = weft_dataset_options_for(model, &dataset);
+	if (!result)
+		result = weft_dataset_open_with(options->data, WEFT_SPLIT_TRAIN, &dataset, &run.train);
+	if (result)
+		return result;
+	graph_options(&run, &how);
+	result = weft_micro_batches_find(device, model, &options->session, &how, found);
+	weft_dataset_close(run.train);
+	return result;
+}

@@ -78,6 +78,16 @@ least=$(key least_device_bytes "$work/front.json")
 usage 3 plan "$model" --train --batch 64 --device-mem 150K
 grep -q -- "--batch 16 --accumulate 4" "$work/err" || fail "no word of smaller batches: $(cat "$work/err")"
 usage 0 plan "$model" --train --batch 16 --accumulate 4 --device-mem 150K
+usage 0 plan "$model" --train --batch 64 --device-mem 150K --micro-batches
+grep -q -- "--batch 16 --accumulate 4" "$work/err" || fail "smaller batches were not chosen: $(cat "$work/err")"
+usage 2 plan "$model" --batch 64 --micro-batches
+usage 3 plan "$model" --train --batch 64 --device-mem 1K --micro-batches
+usage 3 train "$model" --data generate:28x28x1 --epochs 1 --batch 64 --device-mem 150K
+grep -q -- "--batch 16 --accumulate 4" "$work/err" || fail "training says nothing of smaller batches: $(cat "$work/err")"
+usage 0 train "$model" --data generate:28x28x1 --epochs 1 --batch 64 --device-mem 150K --micro-batches --json
+chosen=$(jq -r .weights_sha256 "$work/out")
+usage 0 train "$model" --data generate:28x28x1 --epochs 1 --batch 16 --accumulate 4 --device-mem 150K --json
+[ "$chosen" = "$(jq -r .weights_sha256 "$work/out")" ] || fail "smaller batches that were chosen train to other weights"
 normalized=$WEFT_SHARED/models/resnet18_cifar_w16.onnx
 if [ -e "$normalized" ]; then
 	usage 3 plan "$normalized" --train --batch 32 --device-mem 400K

@@ -4,13 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "micro_batches.h"
 #include "plan_command.h"
 #include "sizes.h"
 
-enum { KEY_TRAIN = KEY_COMMAND, KEY_INSTANCE, KEY_RAM, KEY_TIME_RATIO, KEY_TIMELINE, KEY_SWEEP, KEY_JSON };
+enum { KEY_TRAIN = KEY_COMMAND, KEY_INSTANCE, KEY_RAM, KEY_TIME_RATIO, KEY_TIMELINE, KEY_SWEEP, KEY_MICRO, KEY_JSON };
 
 static const struct argp_option options[] = {
 	{"train", KEY_TRAIN, NULL, 0, "Plan a training step (otherwise: inference)", 1},
+	{"micro-batches", KEY_MICRO, NULL, 0, MICRO_BATCHES_HELP, 1},
 	{"timeline", KEY_TIMELINE, "FILE.svg", 0, "Draw the memory of the planned step, or the schedule of --instance",
 	 1},
 	{"instance", KEY_INSTANCE, "FILE.json", 0, "Plan POET's problem in FILE instead of a model", 2},
@@ -27,6 +29,8 @@ static void check_arguments(struct argp_state *state, const struct plan_argument
 		argp_error(state, "give either an ONNX file or --instance FILE.json");
 	if (arguments->instance && !arguments->ram_bytes && !arguments->sweep)
 		argp_error(state, "--instance needs --ram BYTES or --sweep FILE.svg");
+	if (arguments->micro_batches && (!arguments->train || arguments->sweep))
+		argp_error(state, "--micro-batches is for --train, and without --sweep");
 	if (arguments->sweep && arguments->model.path && arguments->timeline)
 		argp_error(state, "--timeline draws one plan, and --sweep makes many");
 	if (arguments->instance && arguments->timeline && !arguments->ram_bytes)
@@ -40,6 +44,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case KEY_TRAIN:
 		arguments->train = true;
+		return 0;
+	case KEY_MICRO:
+		arguments->micro_batches = true;
 		return 0;
 	case KEY_INSTANCE:
 		arguments->instance = arg;

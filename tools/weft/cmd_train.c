@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "json.h"
+#include "micro_batches.h"
 #include "model_options.h"
 #include "data_options.h"
 #include "plan/plan.h"
@@ -38,6 +39,7 @@ enum {
 	KEY_RESUME,
 	KEY_TIMELINE,
 	KEY_JSON,
+	KEY_MICRO,
 	KEY_QUIET,
 };
 
@@ -48,7 +50,7 @@ struct train_arguments {
 	struct weft_train_options train;
 	const char *timeline;
 	double lr, momentum, weight_decay; /* NAN: the optimizer's default */
-	bool json, quiet;
+	bool micro_batches, json, quiet;
 	struct progress progress;
 };
 
@@ -71,6 +73,7 @@ static const struct argp_option options[] = {
 	{"weight-decay", KEY_WEIGHT_DECAY, "F", 0, "Weight decay (default: 0.01 for adamw, 0 otherwise)", 1},
 	{"seed", KEY_SEED, "N", 0, "Order of examples and everything else that is drawn (default: 0)", 1},
 	{"train", KEY_TRAIN, "PATTERN", 0, "The same as --train-weights", 1},
+	{"micro-batches", KEY_MICRO, NULL, 0, MICRO_BATCHES_HELP, 1},
 	{"out", KEY_OUT, "DIR", 0, "Keep model.onnx, model.safetensors, checkpoint and metrics.jsonl there", 2},
 	{"checkpoint-every", KEY_CHECKPOINT_EVERY, "N", 0,
 	 "Steps between checkpoints (default: at the end of an epoch only)", 2},
@@ -186,6 +189,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_JSON:
 		arguments->json = true;
 		return 0;
+	case KEY_MICRO:
+		arguments->micro_batches = true;
+		return 0;
 	case KEY_QUIET:
 		arguments->quiet = true;
 		return 0;
@@ -298,11 +304,16 @@ static uint64_t peak_rss(void)
 	return (uint64_t)usage.ru_maxrss << 10;
 }
 
+static bool was_refused(int status, const struct weft_train_result *result)
+{
+	return status == -ENOSPC && (result->refusal.least_device_bytes || result->refusal.least_host_bytes);
+}
+
 static void print_json(int status, const struct weft_train_result *result)
 {
 	cJSON *object = cJSON_CreateObject();
 
-	if (status == -ENOSPC && (result->refusal.least_device_bytes || result->refusal.least_host_bytes)) {
+	if (was_refused(status, result)) {
 		cJSON_AddNumberToObject(object, "least_device_bytes", (double)result->refusal.least_device_bytes);
 		cJSON_AddNumberToObject(object, "least_host_bytes", (double)result->refusal.least_host_bytes);
 		cJSON_AddBoolToObject(object, "together", result->refusal.together);
@@ -374,7 +385,7 @@ static int report(const struct train_arguments *arguments, int status, const str
 
 	if (arguments->json)
 		print_json(status, result);
-	if (status == -ENOSPC && (result->refusal.least_device_bytes || result->refusal.least_host_bytes))
+	if (was_refused(status, result))
 		return command_refused(&arguments->budget, &result->refusal);
 	if (status)
 		return command_error("%s", weft_error());
@@ -397,12 +408,31 @@ static int report(const struct train_arguments *arguments, int status, const str
 	return STATUS_DONE;
 }
 
+/* A smaller batch that fits, and more of them for an update.  What was refused stays so where there is none. */
+static int choose_micro_batches(struct train_arguments *arguments, struct accel_device *device,
+				const struct weft_model *model)
+{
+	struct weft_micro_batches found;
+	int result = weft_train_micro_batches(device, model, &arguments->train, &found);
+
+	if (result) {
+		micro_batches_suggest(result, &found);
+		return result;
+	}
+	micro_batches_chosen(&found);
+	arguments->train.batch = found.batch;
+	arguments->train.tuning.accumulate = found.accumulate;
+	return 0;
+}
+
 static int train(struct train_arguments *arguments)
 {
 	struct weft_train_options *train = &arguments->train;
 	struct weft_train_result result = {0};
 	struct weft_model *model = NULL;
 	struct accel_device *device = NULL;
+	struct weft_micro_batches found;
+	bool refused = false;
 	int status = weft_model_load(arguments->model.path, &model);
 
 	if (!status && budget_open_device(&arguments->budget, &device)) {
@@ -421,8 +451,16 @@ static int train(struct train_arguments *arguments)
 		};
 		status = weft_train(device, model, train, &result);
 		progress_clear(&arguments->progress);
+		refused = was_refused(status, &result);
+		if (refused && arguments->micro_batches && !choose_micro_batches(arguments, device, model)) {
+			status = weft_train(device, model, train, &result);
+			progress_clear(&arguments->progress);
+			refused = false;
+		}
 	}
 	status = report(arguments, status, &result);
+	if (refused && !arguments->micro_batches)
+		micro_batches_suggest(weft_train_micro_batches(device, model, train, &found), &found);
 	accel_device_unref(device);
 	weft_model_free(model);
 	return status;

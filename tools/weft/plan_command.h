@@ -13,7 +13,7 @@ struct plan_arguments {
 	struct model_options model;
 	const char *instance, *timeline;
 	const char *sweep; /* SVG over all budgets; NULL: none */
-	bool train, json;
+	bool train, micro_batches, json;
 	uint64_t ram_bytes;
 	double time_ratio;
 };

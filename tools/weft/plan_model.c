@@ -8,6 +8,7 @@
 #include "exec/planning.h"
 #include "plan/plan.h"
 #include "json.h"
+#include "micro_batches.h"
 #include "plan_command.h"
 #include "sizes.h"
 #include "timeline.h"
@@ -135,60 +136,45 @@ static void print_table(const struct weft_graph *graph, const struct weft_plan *
 	printf("  %-16s %s\n", "planning", seconds_format(plan->solver_seconds, text));
 }
 
-/* Running statistics follow those of each batch: parts of a batch have others. */
-static bool normalizes_batches(const struct weft_graph *graph)
+static bool was_refused(int result, const struct weft_session_refusal *refusal)
 {
-	for (weft_id o = 0; o < graph->operations; o++)
-		if (graph->operation[o].opcode == WEFT_OP_LERP)
-			return true;
-	return false;
+	return result == -ENOSPC && (refusal->least_device_bytes || refusal->least_host_bytes);
 }
 
-#define MOST_MICRO_BATCHES 8
-
-/*
- * What is left when nothing else fits: smaller batches whose gradients are added up.
- * That is another order of summation, and so the user's choice.
- */
-static void suggest_micro_batches(const struct plan_arguments *arguments, struct accel_device *device,
-				  const struct weft_model *model, const struct weft_graph_options *options)
+/* The graph of a smaller batch takes the place of *@graph, whose plan was refused. */
+static int plan_micro_batches(const struct plan_arguments *arguments, struct accel_device *device,
+			      const struct weft_model *model, struct weft_graph_options *options,
+			      struct weft_graph **graph, struct weft_plan **plan, struct weft_costs *costs)
 {
-	const uint32_t already = options->tuning->accumulate > 1 ? options->tuning->accumulate : 1;
+	struct weft_tuning tuning = *options->tuning;
+	struct weft_micro_batches found;
+	int result = weft_micro_batches_find(device, model, &arguments->budget.session, options, &found);
 
-	for (uint32_t parts = 2; parts <= MOST_MICRO_BATCHES && !(arguments->model.batch % parts); parts *= 2) {
-		struct weft_tuning tuning = *options->tuning;
-		struct weft_graph_options smaller = *options;
-		struct weft_graph *graph = NULL;
-		struct weft_plan *plan = NULL;
-		struct weft_costs costs = {0};
-		bool normalizes = false;
-		int result;
-
-		tuning.accumulate = already * parts;
-		smaller.tuning = &tuning;
-		smaller.batch = arguments->model.batch / parts;
-		result = weft_model_graph(model, &smaller, &graph);
-		if (!result) {
-			normalizes = normalizes_batches(graph);
-			if (!normalizes)
-				result = weft_plan_session(device, &graph, &arguments->budget.session, &plan, &costs,
-							   NULL);
-		}
-		weft_costs_clear(&costs);
-		weft_plan_free(plan);
-		weft_graph_free(graph);
-		if (normalizes)
-			fprintf(stderr, "weft: adding up the gradients of smaller batches is no way out: batch "
-					"normalisation would see other statistics\n");
-		else if (!result)
-			fprintf(stderr,
-				"weft: or --batch %" PRIu32 " --accumulate %" PRIu32
-				": the same examples for each update, their gradients added in another order, so that "
-				"last bits differ\n",
-				smaller.batch, tuning.accumulate);
-		if (normalizes || !result || result != -ENOSPC)
-			return;
+	if (result) {
+		micro_batches_suggest(result, &found);
+		return -ENOSPC;
 	}
+	micro_batches_chosen(&found);
+	tuning.accumulate = found.accumulate;
+	options->tuning = &tuning;
+	options->batch = found.batch;
+	weft_graph_free(*graph);
+	*graph = NULL;
+	weft_costs_clear(costs);
+	result = weft_model_graph(model, options, graph);
+	options->tuning = NULL;
+	return result ? result : weft_plan_session(device, graph, &arguments->budget.session, plan, costs, NULL);
+}
+
+/* What is left where the budgets refuse a step. */
+static void suggest(const struct plan_arguments *arguments, struct accel_device *device, const struct weft_model *model,
+		    const struct weft_graph_options *options)
+{
+	struct weft_micro_batches found;
+
+	if (arguments->train && !arguments->micro_batches)
+		micro_batches_suggest(
+			weft_micro_batches_find(device, model, &arguments->budget.session, options, &found), &found);
 }
 
 int plan_model(const struct plan_arguments *arguments)
@@ -220,14 +206,15 @@ int plan_model(const struct plan_arguments *arguments)
 		result = weft_model_graph(model, &graph_options, &graph);
 	if (!result)
 		result = weft_plan_session(device, &graph, options, &plan, &costs, &refusal);
+	if (was_refused(result, &refusal) && arguments->micro_batches)
+		result = plan_micro_batches(arguments, device, model, &graph_options, &graph, &plan, &costs);
 	if (!result && arguments->timeline)
 		result = timeline_of_plan(arguments->timeline, graph, plan, &costs, &budget);
-	if (result == -ENOSPC && (refusal.least_device_bytes || refusal.least_host_bytes)) {
+	if (was_refused(result, &refusal)) {
 		if (arguments->json)
 			print_json(NULL, NULL, &refusal);
 		status = command_refused(&arguments->budget, &refusal);
-		if (arguments->train)
-			suggest_micro_batches(arguments, device, model, &graph_options);
+		suggest(arguments, device, model, &graph_options);
 	} else if (result) {
 		status = command_error("%s", weft_error());
 	} else if (arguments->json) {

@@ -120,6 +120,23 @@ struct weft_train_result {
 int weft_train(struct accel_device *device, const struct weft_model *model, const struct weft_train_options *options,
 	       struct weft_train_result *result);
 
+/** Smaller batches whose gradients are summed up for one update (struct weft_tuning.accumulate). */
+struct weft_micro_batches {
+	uint32_t batch, accumulate;
+};
+/**
+ * The largest part of the batch of @graph, down to an eighth, whose training step fits the
+ * budgets of @session.  Each update is of the same examples, but their gradients are added in
+ * another order, so that last bits differ: what a user may choose where a step is refused.
+ * -ENOSPC: parts do not fit either; -EOPNOTSUPP: batch normalisation would see other statistics.
+ */
+int weft_micro_batches_find(struct accel_device *device, const struct weft_model *model,
+			    const struct weft_session_options *session, const struct weft_graph_options *graph,
+			    struct weft_micro_batches *found);
+/** The same for what weft_train() has refused. */
+int weft_train_micro_batches(struct accel_device *device, const struct weft_model *model,
+			     const struct weft_train_options *options, struct weft_micro_batches *found);
+
 /** Fill in what @model says about its data: the size of pictures, tokens of a text and their features (@model's string). */
 int weft_dataset_options_for(const struct weft_model *model, struct weft_dataset_options *options);
 
