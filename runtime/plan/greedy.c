@@ -644,6 +644,22 @@ static int find_least_host(struct planning *p, uint64_t most, uint64_t *least)
 	return result;
 }
 
+/* Whether the time budget is kept with so much host memory. */
+static int host_in_time(struct planning *p, uint64_t *host)
+{
+	const uint64_t budget = p->budget[WEFT_TIER_HOST];
+	struct weft_plan *plan = NULL;
+	int result;
+
+	p->budget[WEFT_TIER_HOST] = *host;
+	result = solve(p, &plan);
+	p->budget[WEFT_TIER_HOST] = budget;
+	weft_plan_free(plan);
+	if (result == -ENOSPC)
+		*host = 0;
+	return result == -ENOSPC ? 0 : result;
+}
+
 static int refuse(struct planning *p, uint64_t least, uint64_t most, struct weft_plan_refusal *refusal)
 {
 	int result = 0;
@@ -652,6 +668,8 @@ static int refuse(struct planning *p, uint64_t least, uint64_t most, struct weft
 	refusal->least_host_bytes = 0;
 	if (p->budget[WEFT_TIER_HOST] != UINT64_MAX)
 		result = find_least_host(p, most, &refusal->least_host_bytes);
+	if (!result && refusal->least_host_bytes && p->request->budget.time_ratio)
+		result = host_in_time(p, &refusal->least_host_bytes);
 	if (result)
 		return result;
 	if (refusal->least_device_bytes)

@@ -261,6 +261,7 @@ static void host_budget_spills_to_storage(void **state)
 		peak = unconstrained_peak(&s);
 		s.request.budget.bytes[WEFT_TIER_STORAGE] = UINT64_MAX;
 		s.request.budget.bytes[WEFT_TIER_HOST] = 4096;
+		s.request.budget.time_ratio = seed % 3 ? 0 : 1.3;
 		if (plan(&s, peak / 2, &p, &refusal)) {
 			host = refusal.least_host_bytes;
 			if (!host) {
