@@ -79,9 +79,9 @@ static void watchdog_work(struct work_struct *work)
 	if (!weft_device_dead(wdev)) {
 		if (weft_ring_poll(wdev))
 			drm_dbg(&wdev->drm, "events without an interrupt\n");
-		if (!firmware_alive(wdev))
+		if (!firmware_alive(wdev)) {
 			weft_reset_request(wdev, "the heartbeat has stopped");
-		else if (anything_unanswered(wdev)) {
+		} else if (anything_unanswered(wdev)) {
 			/* Or a doorbell. */
 			weft_doorbell(wdev, WEFT_HW_DOORBELL_REQUEST);
 			queue_delayed_work(weft_release_wq, &wdev->watchdog, WATCHDOG_PERIOD);
@@ -299,9 +299,10 @@ static void reset_work(struct work_struct *work)
 		return;
 	if (drm_dev_enter(&wdev->drm, &idx)) {
 		if (!weft_device_dead(wdev) && !wdev->asleep) {
-			cookie = dma_fence_begin_signalling();
 			weft_coredump(wdev, NULL, NULL, "device reset");
+			/* Waits for run_job, which is in the signalling path itself: not from within. */
 			drm_sched_stop(&wdev->sched, NULL);
+			cookie = dma_fence_begin_signalling();
 			reset_device(wdev, NULL);
 			resume(wdev);
 			dma_fence_end_signalling(cookie);
@@ -375,11 +376,12 @@ static bool stop_context(struct weft_device *wdev, struct weft_job *job)
  */
 void weft_reset_timeout(struct weft_device *wdev, struct weft_job *job)
 {
-	bool cookie = dma_fence_begin_signalling();
+	bool cookie;
 	int idx;
 
-	/* Puts the job back in its list, and frees it if it has ended. */
+	/* Puts the job back in its list, and frees it if it has ended; see reset_work(). */
 	drm_sched_stop(&wdev->sched, &job->base);
+	cookie = dma_fence_begin_signalling();
 	if (wdev->sched.free_guilty)
 		goto out;
 	if (!drm_dev_enter(&wdev->drm, &idx))
