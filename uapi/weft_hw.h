@@ -367,6 +367,8 @@ struct weft_hw_mailbox {
  * @wanted: the index that the other side wants to be told of
  * @from: index of the first entry added
  * @to: index after the last entry added
+ *
+ * Return: nonzero if it is.
  */
 static inline int weft_hw_wanted(__u32 wanted, __u32 from, __u32 to)
 {
