@@ -101,13 +101,14 @@ static bool add_last(struct weft_device *wdev, const struct weft_job *job, unsig
 	/* The firmware may have counted it, and not have said so to the engine. */
 	if (last.ordinal == *completed)
 		(*completed)++;
-	return last.ordinal + 1 == *completed;
+	return *completed && last.ordinal == *completed - 1;
 }
 
 static bool read_progress(struct weft_device *wdev, const struct weft_job *job, u32 slot,
 			  struct weft_hw_slot_progress *progress)
 {
 	const u32 most = job->request.bytes / sizeof(struct weft_cmd);
+	u64 sum = 0;
 
 	memcpy_fromio(progress, wdev->control + offsetof(struct weft_hw_mailbox, progress) + slot * sizeof(*progress),
 		      sizeof(*progress));
@@ -117,8 +118,9 @@ static bool read_progress(struct weft_device *wdev, const struct weft_job *job, 
 		/* WEFT_HW_PROGRESS_FAULT is more than any stream has, too. */
 		if (*completed < job->request.skip[i] || *completed > most || !add_last(wdev, job, i, completed))
 			return false;
+		sum += *completed;
 	}
-	return true;
+	return sum <= most;
 }
 
 /**
