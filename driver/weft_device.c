@@ -29,7 +29,7 @@ static void read_string(struct weft_device *wdev, char *to, size_t bytes, size_t
 	memcpy_fromio(to, wdev->control + offset, bytes);
 	to[bytes - 1] = '\0';
 	for (; *to; to++) {
-		if (!isprint(*to))
+		if (!isascii(*to) || !isprint(*to))
 			*to = '?';
 	}
 }
