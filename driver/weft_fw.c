@@ -30,17 +30,26 @@ static u32 image_crc(const void *data, size_t bytes)
 	return ~crc32_le(~0, data, bytes);
 }
 
-static int image_check(struct weft_device *wdev, const struct firmware *fw)
+/**
+ * weft_fw_check() - is this an image that the device can be given?
+ * @wdev: the device
+ * @data: the file
+ * @bytes: of it
+ *
+ * Return: 0, or after a message -EINVAL (not an image, or damaged), -EPROTO (for another
+ * interface), -EFBIG.
+ */
+int weft_fw_check(struct weft_device *wdev, const void *data, size_t bytes)
 {
 	struct drm_device *drm = &wdev->drm;
 	struct weft_fw_image header;
 	u32 crc;
 
-	if (fw->size < sizeof(header)) {
-		drm_err(drm, "%s has %zu bytes, no header\n", WEFT_FIRMWARE, fw->size);
+	if (bytes < sizeof(header)) {
+		drm_err(drm, "%s has %zu bytes, no header\n", WEFT_FIRMWARE, bytes);
 		return -EINVAL;
 	}
-	memcpy(&header, fw->data, sizeof(header));
+	memcpy(&header, data, sizeof(header));
 	if (header.magic != WEFT_FW_MAGIC || header.header_version != WEFT_FW_HEADER_VERSION ||
 	    header.header_bytes != sizeof(header)) {
 		drm_err(drm, "%s is not a firmware image of this kind (header version %u, expected %u)\n",
@@ -49,8 +58,8 @@ static int image_check(struct weft_device *wdev, const struct firmware *fw)
 	}
 	crc = header.header_crc;
 	header.header_crc = 0;
-	if (image_crc(&header, sizeof(header)) != crc || header.program_bytes != fw->size - sizeof(header) ||
-	    image_crc(fw->data + sizeof(header), header.program_bytes) != header.program_crc) {
+	if (image_crc(&header, sizeof(header)) != crc || header.program_bytes != bytes - sizeof(header) ||
+	    image_crc(data + sizeof(header), header.program_bytes) != header.program_crc) {
 		drm_err(drm, "%s is damaged (checksum or size)\n", WEFT_FIRMWARE);
 		return -EINVAL;
 	}
@@ -63,8 +72,8 @@ static int image_check(struct weft_device *wdev, const struct firmware *fw)
 			WEFT_ISA_VERSION_MAJOR, WEFT_ISA_VERSION_MINOR);
 		return -EPROTO;
 	}
-	if (fw->size > wdev->hw.firmware_bytes) {
-		drm_err(drm, "%s has %zu bytes, the device takes %llu\n", WEFT_FIRMWARE, fw->size,
+	if (bytes > wdev->hw.firmware_bytes) {
+		drm_err(drm, "%s has %zu bytes, the device takes %llu\n", WEFT_FIRMWARE, bytes,
 			wdev->hw.firmware_bytes);
 		return -EFBIG;
 	}
@@ -87,7 +96,7 @@ int weft_fw_request(struct weft_device *wdev)
 		drm_err(&wdev->drm, "cannot load %s: %pe\n", WEFT_FIRMWARE, ERR_PTR(ret));
 		return ret;
 	}
-	ret = image_check(wdev, fw);
+	ret = weft_fw_check(wdev, fw->data, fw->size);
 	if (ret) {
 		release_firmware(fw);
 		return ret;

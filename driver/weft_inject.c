@@ -19,6 +19,15 @@
 
 static atomic_t countdown = ATOMIC_INIT(0);
 
+/**
+ * weft_inject_nth() - let an allocation fail
+ * @n: the nth from now on; 0: none
+ */
+void weft_inject_nth(unsigned int n)
+{
+	atomic_set(&countdown, n);
+}
+
 static int set_countdown(const char *text, const struct kernel_param *parameter)
 {
 	unsigned int value;
@@ -28,7 +37,7 @@ static int set_countdown(const char *text, const struct kernel_param *parameter)
 		return ret;
 	if (value > INT_MAX)
 		return -ERANGE;
-	atomic_set(&countdown, value);
+	weft_inject_nth(value);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <linux/types.h>
 
 bool weft_inject_failure(void);
+void weft_inject_nth(unsigned int n);
 
 /* What a test can make fail for want of memory: something that returns NULL then, */
 #define weft_alloc(allocation) (weft_inject_failure() ? NULL : (allocation))
