@@ -234,7 +234,7 @@ TEST_F(lifetime, objects_closed_while_bound)
 	EXPECT_EQ(0, race(self, bind_and_close));
 	ASSERT_EQ(0, weft_context_free(self->w.fd, self->w.context));
 	/* Releasing a context goes on for a moment. */
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 20 * WEFT_PATIENCE_S; i++) {
 		ASSERT_EQ(0, weft_query(self->w.fd, DRM_WEFT_QUERY_CLIENT, 0, &info, sizeof(info)));
 		if (!info.device_bytes && !info.host_bytes)
 			break;

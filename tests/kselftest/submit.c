@@ -134,6 +134,59 @@ TEST_F(submit, order_in_a_queue)
 	EXPECT_EQ(2, bytes[0]);
 }
 
+static uint32_t queue_of(FIXTURE_DATA(submit) * self, uint32_t priority)
+{
+	struct drm_weft_queue_create create = {.context = self->w.context, .priority = priority};
+
+	weft_ioctl(self->w.fd, DRM_IOCTL_WEFT_QUEUE_CREATE, &create);
+	return create.id;
+}
+
+/*
+ * Jobs of several queues that can all start at one moment, the less urgent first, and need one
+ * engine: the urgent one sees what they write at their ends only if it had to wait for one.
+ */
+TEST_F(submit, urgent_jobs_first)
+{
+	const uint64_t mark = 2 * DEVICE;
+	volatile unsigned char *bytes = self->result.memory;
+	struct weft_stream urgent, less;
+	struct drm_weft_sync start = {.flags = DRM_WEFT_SYNC_SIGNAL}, syncs[2];
+	struct weft_bo page;
+	uint32_t queue;
+
+	ASSERT_EQ(0, weft_stream_new(&self->w, 1 << 16, 3 * DEVICE, &urgent));
+	ASSERT_EQ(0, weft_stream_new(&self->w, 1 << 16, 4 * DEVICE, &less));
+	ASSERT_EQ(0, weft_bo_new(self->w.fd, WEFT_PAGE, DRM_WEFT_BO_DEVICE, &page));
+	ASSERT_EQ(0, weft_map(self->w.fd, self->w.context, page.handle, 0, mark, WEFT_PAGE));
+	for (int i = 0; i < 20; i++)
+		weft_matmul(&less, DEVICE, DEVICE + MATRIX, DEVICE + 2 * MATRIX, 512);
+	weft_fill(&less, mark, 64, 1);
+	for (int i = 0; i < 40; i++)
+		weft_matmul(&urgent, DEVICE, DEVICE + MATRIX, DEVICE + 2 * MATRIX, 512);
+	weft_last_signals(&urgent, 0, 1);
+	weft_copy(&urgent, WEFT_ENGINE_DMA_OUT, mark, RESULT, 64);
+	weft_last_waits(&urgent, 0, 1);
+
+	ASSERT_EQ(0, weft_syncobj_new(self->w.fd, &start.handle));
+	busy(self, 50);
+	ASSERT_EQ(0, weft_submit_syncs(self->w.fd, self->w.queue, &self->stream, &start, 1, NULL));
+	syncs[0] = (struct drm_weft_sync){.handle = start.handle};
+	syncs[1] = (struct drm_weft_sync){.handle = self->w.timeline, .flags = DRM_WEFT_SYNC_SIGNAL};
+	for (int i = 0; i < 3; i++) {
+		queue = queue_of(self, DRM_WEFT_PRIORITY_LOW);
+		ASSERT_NE(0, queue);
+		ASSERT_EQ(0, weft_submit_syncs(self->w.fd, queue, &less, syncs, 1, NULL));
+	}
+	queue = queue_of(self, DRM_WEFT_PRIORITY_NORMAL);
+	ASSERT_NE(0, queue);
+	syncs[1].point = ++self->w.point;
+	bytes[0] = 0x55;
+	ASSERT_EQ(0, weft_submit_syncs(self->w.fd, queue, &urgent, syncs, 2, NULL));
+	ASSERT_EQ(0, weft_wait(self->w.fd, self->w.timeline, self->w.point, WEFT_PATIENCE_S));
+	EXPECT_EQ(0, bytes[0]);
+}
+
 /* What was behind a job that fails is cancelled, and says so. */
 TEST_F(submit, jobs_behind_a_fault_are_cancelled)
 {
