@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# tests/vm/check.sh BUILD [NAME...]: the tests of the kernel driver, or those named, in
-# guests whose kernel log must stay clean.  Builds the module; prints TAP.
+# tests/vm/check.sh BUILD [NAME...]: the tests of the kernel driver, or those named (patterns
+# as of files), in guests whose kernel log must stay clean.  Builds the module; prints TAP.
 #
+# WEFT_VM_IMAGE and WEFT_VM_MODULE: another kernel than Debian's, slow since it looks for
+# errors, and the module for it.
 # Everything is skipped where a guest cannot be: no kernel image or QEMU (make check-vm
 # installs them where it can).  A guest that does not boot or does not end is a failure.
 set -u
@@ -12,6 +14,8 @@ BUILD=$(realpath "$1")
 shift
 only=("$@")
 number=0 failures=0
+slow=1 ram=1G
+[ -z "${WEFT_VM_IMAGE-}" ] || slow=4 ram=2G
 
 result() { # "ok" or "not ok", name
 	number=$((number + 1))
@@ -30,7 +34,13 @@ skip_all() {
 }
 
 wanted() { # name
-	[ ${#only[@]} = 0 ] || [[ " ${only[*]} " == *" $1 "* ]]
+	local pattern
+	[ ${#only[@]} != 0 ] || return 0
+	for pattern in "${only[@]}"; do
+		# shellcheck disable=SC2053 # a pattern
+		[[ $1 != $pattern ]] || return 0
+	done
+	return 1
 }
 
 # Boots a guest for the tests named, which the command gets as arguments, and prints their
@@ -43,6 +53,7 @@ run() { # "names" options... -- command...
 	done
 	shift
 	[ ${#names[@]} != 0 ] || return 0
+	mkdir -p "$BUILD/vm-logs"
 	while IFS= read -r line; do
 		case $line in
 		'ok - '* | 'not ok - '*)
@@ -55,7 +66,8 @@ run() { # "names" options... -- command...
 		*) echo "# ${line#\# }" ;;
 		esac
 	done < <(
-		tools/vm/run --build "$BUILD" --clean-log --timeout 1500 "$@" "${names[@]}" </dev/null 2>&1
+		tools/vm/run --build "$BUILD" --clean-log --log "$BUILD/vm-logs/${names[0]}.log" --ram "$ram" \
+			--timeout $((1500 * slow)) "$@" "${names[@]}" </dev/null 2>&1
 		echo "status $?"
 	)
 	for name in "${names[@]}"; do
@@ -77,8 +89,10 @@ misbehave() { # kind[=count] [name]
 
 missing=$(tools/vm/run --build "$BUILD" --why-not) || skip_all "no guest can run here: missing: $missing"
 kernel=$(make --no-print-directory --silent vm-kernel)
-[ -e "/lib/modules/$kernel/build" ] || skip_all "the module cannot be built: missing: headers of $kernel (Debian: linux-headers-amd64)"
-why=$(make --no-print-directory SETUP=no driver 2>&1) || { echo "# ${why//$'\n'/$'\n'# }"; bail_out "the module does not build"; }
+if [ -z "${WEFT_VM_MODULE-}" ]; then
+	[ -e "/lib/modules/$kernel/build" ] || skip_all "the module cannot be built: missing: headers of $kernel (Debian: linux-headers-amd64)"
+	why=$(make --no-print-directory SETUP=no driver 2>&1) || { echo "# ${why//$'\n'/$'\n'# }"; bail_out "the module does not build"; }
+fi
 
 MODEL=$BUILD/vm-model.onnx
 "$BUILD/bin/weft-demo-model" cnn "$MODEL" >/dev/null || bail_out "cannot make a model"
@@ -102,9 +116,9 @@ PROJECTION=$BUILD/vm-projection.onnx
 	PROJECTION_LOSS=$("$BUILD/bin/weft" infer "$PROJECTION" --data generate:28x28x1,count=300 --device embedded --json |
 		grep -o '"test_loss":[0-9.e+-]*')
 [ -n "${PROJECTION_LOSS-}" ] || bail_out "projecting on the embedded device failed"
-MODULE=$PWD/driver/weft.ko
+MODULE=${WEFT_VM_MODULE:-$PWD/driver/weft.ko}
 KSELFTESTS=$BUILD/kselftest
-environment=(env "BUILD=$BUILD" "MODEL=$MODEL" "WEIGHTS=$WEIGHTS" "QUANTIZED=$QUANTIZED" "LOSS=$LOSS" "COMPILED=$COMPILED" "SCORES=$SCORES" "PROJECTION=$PROJECTION" "PROJECTION_LOSS=$PROJECTION_LOSS" "MODULE=$MODULE" "KSELFTESTS=$KSELFTESTS")
+environment=(env "BUILD=$BUILD" "MODEL=$MODEL" "WEIGHTS=$WEIGHTS" "QUANTIZED=$QUANTIZED" "LOSS=$LOSS" "COMPILED=$COMPILED" "SCORES=$SCORES" "PROJECTION=$PROJECTION" "PROJECTION_LOSS=$PROJECTION_LOSS" "MODULE=$MODULE" "KSELFTESTS=$KSELFTESTS" "SLOW=$slow")
 
 if wanted dkms; then
 	PATH=$PATH:/usr/sbin:/sbin
@@ -125,7 +139,8 @@ else
 		{ echo "# ${why//$'\n'/$'\n'# }"; bail_out "the kselftests do not build"; }
 	kselftests="$(make -s -C tests/kselftest OUTPUT="$KSELFTESTS" names) failures"
 fi
-run "libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage idle quantized deployed projection $kselftests module" \
+# Only a module for another kernel has the tests of kunit.
+run "${WEFT_VM_MODULE:+kunit} libaccel-device libaccel-memory libaccel-jobs libaccel-faults train train-storage idle quantized deployed projection $kselftests module" \
 	--disk 256M -- "${environment[@]}" tests/vm/guest.sh
 [ -z "$kselftests" ] || run kselftest-suspend --bare -- "$KSELFTESTS/suspend"
 if wanted shell && ! script -qefc true /dev/null >/dev/null 2>&1; then

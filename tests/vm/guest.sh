@@ -7,10 +7,11 @@
 # BUILD names the build tree, MODEL a model, WEIGHTS the hash that training it on the
 # embedded device gives, QUANTIZED an integer model and LOSS its test loss there, PROJECTION
 # and PROJECTION_LOSS the same for a projection network,
-# KSELFTESTS the folder of the kernel's own kind of tests.
+# KSELFTESTS the folder of the kernel's own kind of tests.  SLOW: times slower than usual.
 set -u
 debugfs=/sys/kernel/debug/accel/0000:01:00.0
-trouble='WARNING:|BUG:|Oops|Call Trace|general protection|refcount_t:|possible .* deadlock|blocked for more than'
+trouble='WARNING:|BUG:|Oops|Call Trace|general protection|refcount_t:|possible .* deadlock|blocked for more than|UBSAN:|INFO: '
+slow=${SLOW:-1}
 
 # Closing a file does not wait for what the device still has to forget.
 no_objects() {
@@ -107,7 +108,7 @@ one() { # name
 		done
 		;;
 	module)
-		for _ in $(seq 100); do
+		for _ in $(seq $((100 / slow))); do
 			rmmod weft && insmod "$MODULE" || return 1
 		done
 		[ -c /dev/accel/accel0 ]
@@ -115,7 +116,7 @@ one() { # name
 	bind)
 		# Under load: training runs lose their device again and again.
 		cd /sys/bus/pci/drivers/weft || return 1
-		for i in $(seq "${ROUNDS:-100}"); do
+		for i in $(seq "$((100 / slow))"); do
 			if [ $((i % 4)) = 1 ]; then
 				timeout 60 "$BUILD/bin/weft" train "$MODEL" --data generate:28x28x1,count=1000 \
 					--epochs 50 --quiet --device /dev/accel/accel0 >/dev/null 2>&1 &
@@ -141,13 +142,24 @@ one() { # name
 		for test in memory prime sync vm_bind; do
 			for n in 3 15 50; do
 				echo "$n" >$door
-				WEFT_REQUIRED=1 timeout 100 "$KSELFTESTS/$test" >/tmp/failures.log 2>&1
+				WEFT_REQUIRED=1 timeout $((100 * slow)) "$KSELFTESTS/$test" >/tmp/failures.log 2>&1
 				[ $? != 124 ] || { cat /tmp/failures.log; echo "$test hangs, failure $n"; return 1; }
 			done
 			echo 0 >$door
 			no_objects && WEFT_REQUIRED=1 "$KSELFTESTS/$test" >/tmp/failures.log 2>&1 ||
 				{ cat /tmp/failures.log; return 1; }
 		done
+		;;
+	kunit)
+		# They ran when the module was loaded.
+		local suite failed=0
+		for suite in /sys/kernel/debug/kunit/weft_*; do
+			sed -nE "s/^    ((not )?ok) [0-9]+ /\1 - kunit: ${suite##*/}: /p; s/^ +(not ok|# .*(EXPECT|Expected|ASSERT))/# \1/p; \
+				s/^ {12,}/# /p" "$suite/results"
+			! grep -q '^ *not ok' "$suite/results" || failed=1
+			grep -q '^    ok' "$suite/results" || failed=1
+		done
+		return $failed
 		;;
 	kselftest-*)
 		export WEFT_REQUIRED=1
@@ -167,7 +179,7 @@ if [ "$1" = --one ]; then
 fi
 dmesg -c >/dev/null
 for name in "$@"; do
-	timeout -k 10 900 "$0" --one "$name" 2>&1 | sed -uE '/^(not )?ok - /!s/^/# /'
+	timeout -k 10 $((900 * slow)) "$0" --one "$name" 2>&1 | sed -uE '/^(not )?ok - /!s/^/# /'
 	status=${PIPESTATUS[0]}
 	why=
 	[ "$status" = 0 ] || why=" (status $status)"
@@ -175,3 +187,16 @@ for name in "$@"; do
 	log=$(clean_log) || { why="$why (the kernel's log has warnings)"; echo "# ${log//$'\n'/$'\n'# }"; }
 	echo "${why:+not }ok - $name$why"
 done
+# Memory of the driver that nothing points to any more, where the kernel can tell.
+if [ -w /sys/kernel/debug/kmemleak ]; then
+	# It counts what is older than some seconds, and seen twice.
+	sleep 6
+	echo scan >/sys/kernel/debug/kmemleak
+	sleep 6
+	echo scan >/sys/kernel/debug/kmemleak
+	if grep -B 20 -A 20 '\[weft\]\|weft_' /sys/kernel/debug/kmemleak | sed 's/^/# /' | grep .; then
+		echo "not ok - kmemleak (memory is lost)"
+	else
+		echo "ok - kmemleak"
+	fi
+fi

@@ -9,12 +9,13 @@
 # driver tells it, and one training run is beside it.
 set -u
 kind=${1#misbehave-}
+slow=${SLOW:-1}
 weft=$BUILD/bin/weft
 out=/tmp/misbehave
 mkdir -p $out
 
 train() {
-	timeout 600 "$weft" train "$MODEL" --data generate:28x28x1,count=1000 --epochs 1 --json --quiet --batch 64 \
+	timeout $((600 * slow)) "$weft" train "$MODEL" --data generate:28x28x1,count=1000 --epochs 1 --json --quiet --batch 64 \
 		--device /dev/accel/accel0 >"$out/$1.json" 2>"$out/$1.err"
 	echo $? >"$out/$1.status"
 }
@@ -23,14 +24,14 @@ runs="first second"
 case $kind in
 seen-die)
 	runs=
-	"$KSELFTESTS/misbehave" die 10 || exit 1
+	"$KSELFTESTS/misbehave" die $((10 * slow)) || exit 1
 	;;
 seen-*)
 	# A command of 4 s at the most is looked at every 3 s; only a reset ends a wedged one.
 	limits_hang=8 limits_wedge=25
 	limit=limits_${kind#seen-}
 	runs=first
-	"$KSELFTESTS/misbehave" hang "${!limit}" &
+	"$KSELFTESTS/misbehave" hang $((${!limit} * slow)) &
 	seen=$!
 	train first
 	wait $seen || exit 1

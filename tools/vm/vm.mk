@@ -3,6 +3,7 @@
 #	make driver		build driver/weft.ko for the guest's kernel
 #	make vm			an interactive shell in a guest with the virtual NPU
 #	make check-vm		the driver's tests, in guests (TESTS="name ...": only these)
+#	make check-vm-debug	the same in a kernel with KASAN and lockdep, built from source
 #	make bench-vm		submissions beside a bare doorbell, a disk and drm_sched (BOOTS=5)
 #	make check-driver	the driver under W=1, sparse and checkpatch --strict
 #	make check-driver-next	the driver against Debian's newest kernel headers
@@ -42,6 +43,18 @@ check-vm: setup-test try-setup-guest build
 	@$(MAKE) --no-print-directory build
 	@scripts/check "tap:vm:tests/vm/check.sh $(BUILD) $(TESTS)"
 
+# What the debug kernel is for: the driver's own tests, not what surrounds them.
+DEBUG_TESTS = kunit libaccel-* train kselftest-* failures module bind misbehave-*
+
+check-vm-debug: setup-test setup-vm
+	@scripts/setup debug-kernel
+	@meson setup --reconfigure $(BUILD) -Dtests=enabled >/dev/null
+	@$(MAKE) --no-print-directory build
+	@tools/vm/debug-kernel $(BUILD)
+	@WEFT_VM_IMAGE=$(CURDIR)/$(BUILD)/debug-kernel/bzImage \
+		WEFT_VM_MODULE=$(CURDIR)/$(BUILD)/debug-kernel/module/driver/weft.ko \
+		scripts/check "tap:vm:tests/vm/check.sh $(BUILD) $(or $(TESTS),$(DEBUG_TESTS))"
+
 bench-vm: build driver
 	@tests/bench/vm/run.sh $(BUILD) $(BOOTS)
 
@@ -53,4 +66,4 @@ check-driver-next: setup-vm
 	@mkdir -p $(BUILD)
 	@scripts/check "tap:driver:tests/driver/next.sh $(BUILD)"
 
-.PHONY: driver vm vm-kernel check-vm check-driver check-driver-next setup-vm dkms-deb install-driver bench-vm
+.PHONY: driver vm vm-kernel check-vm check-vm-debug check-driver check-driver-next setup-vm dkms-deb install-driver bench-vm
