@@ -110,6 +110,8 @@ struct scheduler {
 	uint32_t *left; /* per base: operations that touch it, not yet placed */
 	bool *alive;
 	bool *placed;
+	weft_id *ready; /* operations that wait for none; some of them may be placed */
+	uint32_t readies;
 };
 
 static int add_edge(struct scheduler *s, uint32_t from, uint32_t to)
@@ -210,7 +212,8 @@ static void place(struct scheduler *s, weft_id o, uint32_t position)
 		s->left[problem->touch[o][i].base]--;
 	}
 	for (uint32_t e = s->first[o]; e != WEFT_NONE; e = s->next[e])
-		s->waits[s->successor[e]]--;
+		if (!--s->waits[s->successor[e]])
+			s->ready[s->readies++] = s->successor[e];
 }
 
 static void place_all(struct scheduler *s)
@@ -218,8 +221,12 @@ static void place_all(struct scheduler *s)
 	const uint32_t operations = s->problem->graph->operations;
 	uint32_t lowest = 0;
 
+	for (weft_id o = 0; o < operations; o++)
+		if (!s->waits[o])
+			s->ready[s->readies++] = o;
 	for (uint32_t position = 0; position < operations; position++) {
 		int64_t best_net = 0;
+		uint32_t kept = 0;
 		weft_id best;
 
 		while (s->placed[lowest])
@@ -227,17 +234,20 @@ static void place_all(struct scheduler *s)
 		/* The lowest operation not yet placed never waits: the graph's own order is valid. */
 		best = lowest;
 		best_net = net_bytes(s, lowest);
-		for (weft_id o = lowest + 1; o < operations; o++) {
+		for (uint32_t i = 0; i < s->readies; i++) {
+			weft_id o = s->ready[i];
 			int64_t net;
 
-			if (s->placed[o] || s->waits[o])
+			if (s->placed[o])
 				continue;
+			s->ready[kept++] = o;
 			net = net_bytes(s, o);
-			if (net < best_net && net < 0) {
+			if (net < 0 && (net < best_net || (net == best_net && o < best))) {
 				best = o;
 				best_net = net;
 			}
 		}
+		s->readies = kept;
 		place(s, best, position);
 	}
 }
@@ -253,7 +263,8 @@ static int order_eagerly(struct weft_problem *problem)
 	s.left = calloc(problem->bases + 1, sizeof(*s.left));
 	s.alive = calloc(problem->bases + 1, sizeof(*s.alive));
 	s.placed = calloc(operations + 1, sizeof(*s.placed));
-	if (s.waits && s.first && s.left && s.alive && s.placed) {
+	s.ready = malloc((operations + 1) * sizeof(*s.ready));
+	if (s.ready && s.waits && s.first && s.left && s.alive && s.placed) {
 		for (weft_id o = 0; o < operations; o++) {
 			s.first[o] = WEFT_NONE;
 			for (unsigned int i = 0; i < problem->touches[o]; i++)
@@ -270,6 +281,7 @@ static int order_eagerly(struct weft_problem *problem)
 	free(s.left);
 	free(s.alive);
 	free(s.placed);
+	free(s.ready);
 	return result;
 }
 
