@@ -26,6 +26,7 @@ struct planning {
 	bool calibrated;
 	struct weft_graph *made; /* of the session's graph, that *plan is for; NULL: that one itself */
 	double seconds, joules;	 /* of every operation of the session's graph once */
+	bool explains;		 /* a refusal says what is needed */
 };
 
 /* Most parts that large activations are split into. */
@@ -40,7 +41,7 @@ struct planning {
 /* Graphs of so many are planned with their least budget at once. */
 #define FEW_OPERATIONS 600
 /* Better plans are looked for among graphs of so many operations together... */
-#define MOST_IMPROVED 12000
+#define MOST_IMPROVED 40000
 /* ...unless seconds and joules are together so little above everything once. */
 #define GOOD_ENOUGH (2 * 1.005)
 /* Host budgets that are tried where neither the device's nor the host's is enough alone. */
@@ -128,11 +129,24 @@ static int plan_split(struct planning *p, struct weft_plan_request *request, str
 	return -ENOSPC;
 }
 
-/* Levels of tiling: smaller and smaller working sets. */
+/* Levels of tiling: smaller and smaller working sets, each tight and roomy (plan/tile.h). */
+#define MOST_IDLE 3
 struct levels {
 	uint64_t bytes;
-	uint64_t before; /* working set of the level before, 0 at first */
+	uint64_t before;     /* working set of the level before, 0 at first */
+	unsigned int idle;   /* levels since, of too many operations, or hardly smaller */
+	bool roomy;	     /* the present level's tight graph has been seen */
+	uint32_t operations; /* of the graph before */
 };
+
+/* Powers of two, and half-way between them. */
+static void go_down(struct levels *levels)
+{
+	uint64_t bytes = levels->bytes;
+
+	levels->roomy = false;
+	levels->bytes = bytes & (bytes - 1) ? bytes / 3 * 2 : bytes / 4 * 3;
+}
 
 /*
  * The graph of the next level, of @most operations or fewer; NULL after the last:
@@ -143,25 +157,36 @@ static int next_level(const struct planning *p, struct levels *levels, uint32_t 
 {
 	*graph = NULL;
 	*working_set = 0;
-	while (levels->bytes >= LAST_TILE) {
-		uint64_t bytes = levels->bytes;
-		int result;
+	while (levels->bytes >= LAST_TILE && levels->idle < MOST_IDLE) {
+		const bool roomy = levels->roomy;
+		int result = weft_graph_tile(*p->graph, levels->bytes, roomy, graph);
+		bool smaller, few;
 
-		levels->bytes /= 2;
-		result = weft_graph_tile(*p->graph, bytes, graph);
-		if (result == -ERANGE)
-			continue;
-		if (result)
+		if (result && result != -ERANGE)
 			return result;
+		if (roomy || result)
+			go_down(levels);
+		if (result)
+			continue;
 		*working_set = weft_graph_working_set(*graph);
-		if ((*graph)->operations <= most &&
-		    (!levels->before || *working_set <= levels->before - levels->before / 8)) {
+		/* Where nothing is put together, both graphs are the same. */
+		few = (*graph)->operations <= most && !(roomy && (*graph)->operations == levels->operations);
+		levels->operations = (*graph)->operations;
+		smaller = roomy || !levels->before || *working_set <= levels->before - levels->before / 16;
+		if (smaller && !roomy)
 			levels->before = *working_set;
+		/* A roomy graph of more operations is the level's second one. */
+		if (!roomy && smaller)
+			levels->roomy = true;
+		else if (!roomy)
+			go_down(levels);
+		if (smaller && few) {
+			levels->idle = 0;
 			return 0;
 		}
+		levels->idle += !roomy;
 		weft_graph_free(*graph);
 		*graph = NULL;
-		levels->bytes = 0;
 	}
 	return 0;
 }
@@ -169,11 +194,11 @@ static int next_level(const struct planning *p, struct levels *levels, uint32_t 
 /* Tiles of graphs small enough to be measured: each says its least budget. */
 static int plan_measured(struct planning *p, struct weft_plan_request *request, struct weft_plan_refusal *least)
 {
-	struct levels levels = {FIRST_TILE, 0};
+	struct levels levels = {.bytes = FIRST_TILE};
 	unsigned int idle = 0;
 
 	/* Once smaller tiles need no less, smaller ones still will not either. */
-	while (idle < 2) {
+	while (idle < 2 * MOST_IDLE) {
 		struct weft_plan_refusal before = *least;
 		struct weft_graph *graph;
 		uint64_t working_set;
@@ -199,7 +224,7 @@ static int plan_measured(struct planning *p, struct weft_plan_request *request, 
 static int plan_unmeasured(struct planning *p, struct weft_plan_request request)
 {
 	const uint64_t budget = request.budget.bytes[WEFT_TIER_DEVICE];
-	struct levels levels = {FIRST_TILE, 0};
+	struct levels levels = {.bytes = FIRST_TILE};
 	struct weft_plan_refusal refusal = {0, 0};
 
 	request.quick = true;
@@ -224,7 +249,7 @@ static int plan_unmeasured(struct planning *p, struct weft_plan_request request)
 }
 
 /* Graphs of the levels that are looked at again and again. */
-#define MOST_LEVELS 16
+#define MOST_LEVELS 32
 
 struct tilings {
 	struct weft_graph *graph[MOST_LEVELS];
@@ -234,7 +259,7 @@ struct tilings {
 
 static int tile_levels(const struct planning *p, struct tilings *tilings)
 {
-	struct levels levels = {FIRST_TILE, 0};
+	struct levels levels = {.bytes = FIRST_TILE};
 
 	while (tilings->count < MOST_LEVELS) {
 		struct weft_graph *graph;
@@ -317,7 +342,7 @@ static int plan_smaller(struct planning *p, struct weft_plan_request *request, s
 		result = plan_unmeasured(p, *request);
 	if (result == -ENOSPC && tiles)
 		result = plan_measured(p, request, least);
-	if (result == -ENOSPC && tiles && least->least_device_bytes)
+	if (result == -ENOSPC && tiles && least->least_device_bytes && p->explains)
 		result = refine_least(p, request, least);
 	if (result != -ENOSPC)
 		return result;
@@ -500,7 +525,7 @@ static int try_better(struct planning *p, struct weft_graph *graph, const struct
 static int improve(struct planning *p, struct weft_plan_request request)
 {
 	uint64_t bytes = largest_activation(*p->graph) / 8 + 1;
-	struct levels levels = {FIRST_TILE, 0};
+	struct levels levels = {.bytes = FIRST_TILE};
 	double deadline = request.seconds > 0 ? now_seconds() + request.seconds : INFINITY;
 	uint32_t left = MOST_IMPROVED;
 	int result = 0;
@@ -560,8 +585,12 @@ int weft_plan_session(struct accel_device *device, struct weft_graph **graph,
 		.seconds = options->plan_seconds,
 		.seed = options->seed,
 	};
-	struct planning p = {
-		.device = device, .graph = graph, .plan = plan, .costs = costs, .storage_dir = options->storage_dir};
+	struct planning p = {.device = device,
+			     .graph = graph,
+			     .plan = plan,
+			     .costs = costs,
+			     .storage_dir = options->storage_dir,
+			     .explains = refusal};
 	double start = now_seconds();
 	int result;
 

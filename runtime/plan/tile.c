@@ -68,14 +68,19 @@ static void operand_ranges(const struct work *w, unsigned int slot, const uint32
 		tile_range(w->rule, slot, d, low, high, &from[d], &to[d]);
 }
 
-/* Device memory for operand @slot of a tile: its piece, or what is put together and the largest piece of that. */
-static uint64_t operand_bytes(const struct work *w, unsigned int slot, const uint32_t low[], const uint32_t high[])
+/*
+ * Device memory for operand @slot of a tile: its piece, or what is put together, which takes *@piece at a time
+ * besides.
+ */
+static uint64_t operand_bytes(const struct work *w, unsigned int slot, const uint32_t low[], const uint32_t high[],
+			      uint64_t *piece)
 {
 	const struct operand *x = &w->operand[slot];
 	uint32_t from[WEFT_MAX_RANK], to[WEFT_MAX_RANK];
 	struct tile_box box, block;
 	bool inside = true;
 
+	*piece = 0;
 	if (x->id == WEFT_NO_ID)
 		return 0;
 	for (unsigned int i = 0; i < slot; i++)
@@ -91,14 +96,16 @@ static uint64_t operand_bytes(const struct work *w, unsigned int slot, const uin
 			  box.origin[k] / x->value->grid.block[k];
 	if (inside)
 		return tile_box_bytes(x->value, &block);
-	return tile_box_bytes(x->value, &box) + (slot < w->operation->inputs ? tile_box_bytes(x->value, &block) : 0);
+	if (slot < w->operation->inputs)
+		*piece = tile_box_bytes(x->value, &block);
+	return tile_box_bytes(x->value, &box);
 }
 
 /* The working set of a tile from the middle, where halos reach out to both sides. */
 static uint64_t working_set(const struct work *w, const uint32_t step[])
 {
 	uint32_t low[TILE_AXES], high[TILE_AXES];
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, pieces = 0;
 
 	for (unsigned int a = 0; a < w->rule->axes; a++) {
 		low[a] = w->rule->axis[a].extent / step[a] / 2 * step[a];
@@ -106,9 +113,16 @@ static uint64_t working_set(const struct work *w, const uint32_t step[])
 			low[a] -= step[a];
 		high[a] = low[a] + step[a] < w->rule->axis[a].extent ? low[a] + step[a] : w->rule->axis[a].extent;
 	}
-	for (unsigned int i = 0; i < w->operation->operands; i++)
-		bytes += operand_bytes(w, i, low, high);
-	return bytes;
+	for (unsigned int i = 0; i < w->operation->operands; i++) {
+		uint64_t piece;
+
+		bytes += operand_bytes(w, i, low, high, &piece);
+		if (w->t->roomy)
+			pieces += piece;
+		else if (piece > pieces)
+			pieces = piece;
+	}
+	return bytes + pieces;
 }
 
 static uint32_t round_to_grain(const struct tile_axis *axis, uint32_t step)
@@ -522,9 +536,9 @@ static int tile(struct tiler *t)
 	return result;
 }
 
-int weft_graph_tile(const struct weft_graph *graph, uint64_t bytes, struct weft_graph **tiled)
+int weft_graph_tile(const struct weft_graph *graph, uint64_t bytes, bool roomy, struct weft_graph **tiled)
 {
-	struct tiler t = {.from = graph, .bytes = bytes};
+	struct tiler t = {.from = graph, .bytes = bytes, .roomy = roomy};
 	struct weft_graph *joined = NULL;
 	int result;
 

@@ -29,9 +29,11 @@
  * A copy of @graph whose operations take about @bytes of device memory at most,
  * as far as their rules allow.  Values of @graph keep their ids; their data stay with
  * @graph until weft_graph_take_data().  INPUT values and outputs stay whole.
+ * What is put together for a tile takes a piece at a time besides; @roomy: a piece for each
+ * operand at once, so that tiles are smaller, and something else may stay in memory beside them.
  * -ERANGE: every operation already does.
  */
-int weft_graph_tile(const struct weft_graph *graph, uint64_t bytes, struct weft_graph **tiled);
+int weft_graph_tile(const struct weft_graph *graph, uint64_t bytes, bool roomy, struct weft_graph **tiled);
 
 /** The most bytes that the operands of one operation of @graph have together. */
 uint64_t weft_graph_working_set(const struct weft_graph *graph);

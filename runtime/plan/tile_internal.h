@@ -92,6 +92,7 @@ struct tiler {
 	const struct weft_graph *from;
 	struct weft_graph *to;
 	uint64_t bytes;		  /* wanted working set */
+	bool roomy;		  /* which counts a piece for each operand that is put together */
 	struct tile_value *value; /* per value of @from; for bases */
 	struct tile_rule *rule;	  /* per operation */
 };

@@ -563,7 +563,7 @@ static void blocks_are_joined(void **state)
 		fail_msg("%s", weft_error());
 	assert_int_equal(weft_graph_join_updates(none, &tiled), -ERANGE);
 	assert_null(tiled);
-	if (weft_graph_tile(blocks, 4 << 20, &tiled))
+	if (weft_graph_tile(blocks, 4 << 20, false, &tiled))
 		fail_msg("%s", weft_error());
 	updates = calloc(tiled->values, sizeof(*updates));
 	assert_non_null(updates);

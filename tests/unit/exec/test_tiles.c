@@ -336,7 +336,7 @@ static void every_operation_in_tiles(void **state)
 		digest_of(make_graph(kind), expected);
 		for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 			struct weft_graph *graph = make_graph(kind), *tiled;
-			int result = weft_graph_tile(graph, sizes[i], &tiled);
+			int result = weft_graph_tile(graph, sizes[i], false, &tiled);
 
 			if (result == -ERANGE) {
 				weft_graph_free(graph);
