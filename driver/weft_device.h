@@ -12,6 +12,7 @@
  *	weft_queue.lock		(mutex)
  *	weft_device.contexts_lock (mutex, S)
  *	weft_ring.lock		(spinlock, interrupts off, S)
+ *	weft_queue.jobs_lock	(spinlock, interrupts off, S)
  *	weft_context.fault_lock	(spinlock, interrupts off, S)
  *	weft_coredump.lock	(spinlock, interrupts off, S)
  *
@@ -127,10 +128,13 @@ struct weft_counts {
  * @memory: allocator of device memory
  * @context_ids: context numbers of the device that are in use
  * @queue_ids: queue numbers given out
- * @sched: schedules the jobs of all queues onto the device's slots
+ * @sched: schedules the jobs that have to wait for something onto the device's slots
+ * @direct_slots: slots that are not the scheduler's, see weft_sched.c
  * @submit_wq: hands jobs over, on the processor that submits them, and frees them
  * @reset_wq: runs time-outs and resets, one at a time
  * @reset_work: device reset without a job to blame
+ * @timeout_work: looks for a job to blame
+ * @timeout_next: jiffies of the next time that jobs which take long are looked at
  * @wedged_work: tells user space of a reset, or of the end
  * @watchdog: looks for lost interrupts and for the heartbeat while jobs run
  * @heartbeat: last value that @watchdog saw
@@ -163,9 +167,12 @@ struct weft_device {
 	struct ida context_ids;
 	atomic_t queue_ids;
 	struct drm_gpu_scheduler sched;
+	u32 direct_slots;
 	struct workqueue_struct *submit_wq;
 	struct workqueue_struct *reset_wq;
 	struct work_struct reset_work;
+	struct work_struct timeout_work;
+	unsigned long timeout_next;
 	struct work_struct wedged_work;
 	struct delayed_work watchdog;
 	u64 heartbeat;

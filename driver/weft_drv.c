@@ -37,6 +37,7 @@
 #include "weft_queue.h"
 #include "weft_reset.h"
 #include "weft_sched.h"
+#include "weft_wait.h"
 
 uint weft_job_timeout_ms = 5000;
 module_param_named(job_timeout_ms, weft_job_timeout_ms, uint, 0444);
@@ -46,9 +47,9 @@ uint weft_command_timeout_ms = 10000;
 module_param_named(command_timeout_ms, weft_command_timeout_ms, uint, 0444);
 MODULE_PARM_DESC(command_timeout_ms, "Longest time of one command (default 10000)");
 
-uint weft_poll_us = 100;
+uint weft_poll_us = 200;
 module_param_named(poll_us, weft_poll_us, uint, 0644);
-MODULE_PARM_DESC(poll_us, "How long who waits, and the firmware from its next start, polls before it sleeps (default 100, 0: never)");
+MODULE_PARM_DESC(poll_us, "How long who waits, and the firmware from its next start, polls before it sleeps (default 200, 0: never)");
 
 bool weft_null_submission;
 module_param_named(null_submission, weft_null_submission, bool, 0644);
@@ -102,6 +103,8 @@ static const struct drm_ioctl_desc weft_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(WEFT_QUEUE_CREATE, weft_queue_create_guarded, 0),
 	DRM_IOCTL_DEF_DRV(WEFT_QUEUE_DESTROY, weft_queue_destroy_guarded, 0),
 	DRM_IOCTL_DEF_DRV(WEFT_SUBMIT, weft_submit_guarded, 0),
+	/* Not guarded: it sleeps, and removal waits for guards. */
+	DRM_IOCTL_DEF_DRV(WEFT_WAIT, weft_wait_ioctl, 0),
 };
 
 static const struct file_operations weft_fops = {

@@ -2,9 +2,13 @@
 /**
  * DOC: jobs
  *
- * Everything that a job needs is allocated in the ioctl; from arming on nothing can
+ * Everything that a job needs is allocated in the ioctl; from numbering on nothing can
  * fail.  A job ends once: by its event, or by weft_job_fail() of whoever has taken
  * its call back from the ring.
+ *
+ * A job that is ready goes to the device at once, and the scheduler never knows it: its
+ * fence is the device's, and it is freed when it ends.  Others go through the scheduler.
+ * See weft_sched.c for which.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_print.h>
@@ -31,30 +35,86 @@ static struct weft_device *job_device(const struct weft_job *job)
 	return job->queue->context->wdev;
 }
 
+/* From here on the job is known by its number. */
+static void job_begin(struct weft_job *job)
+{
+	struct weft_queue *queue = job->queue;
+	struct weft_context *context = queue->context;
+
+	lockdep_assert_held(&queue->lock);
+	weft_queue_get(queue);		  /* the job's */
+	weft_pm_get_awake(context->wdev); /* likewise */
+	job->pending = true;
+	atomic_inc(&context->pending);
+	atomic_inc(&context->wdev->counts.jobs);
+	job->number = ++queue->submitted;
+	spin_lock_irq(&queue->jobs_lock);
+	list_add_tail(&job->link, &queue->jobs);
+	spin_unlock_irq(&queue->jobs_lock);
+	trace_weft_job_submit(context->id, queue->hw_id, queue->fence_context, job->number);
+}
+
+/* Jobs of a queue end in order, but for those that a reset ends. */
+static void queue_advance(struct weft_queue *queue, struct weft_job *job)
+{
+	struct weft_job *first;
+	unsigned long flags;
+	u64 ended;
+
+	spin_lock_irqsave(&queue->jobs_lock, flags);
+	list_del(&job->link);
+	first = list_first_entry_or_null(&queue->jobs, struct weft_job, link);
+	ended = first ? first->number - 1 : max(queue->ended, job->number);
+	/* Read without the lock, by who then looks at what the job has written. */
+	smp_store_release(&queue->ended, ended);
+	spin_unlock_irqrestore(&queue->jobs_lock, flags);
+	if (wq_has_sleeper(&queue->waiters))
+		wake_up_all(&queue->waiters);
+}
+
 /* Before the fence signals, so that who has waited for it sees the counts of after. */
 static void job_count_end(struct weft_job *job, int error)
 {
+	struct weft_queue *queue = job->queue;
+
 	if (!job->pending)
 		return;
 	job->pending = false;
 	if (error)
-		atomic64_cmpxchg(&job->queue->failed, 0, job->number);
-	atomic64_inc(&job->queue->completed);
-	atomic_dec(&job->queue->context->pending);
+		atomic64_cmpxchg(&queue->failed, 0, job->number);
+	atomic64_inc(&queue->completed);
+	atomic_dec(&queue->context->pending);
+	queue_advance(queue, job);
+}
+
+/* It is not behind the scheduler any more that later jobs of the queue have to stay. */
+static void job_handed_over(struct weft_job *job)
+{
+	if (!job->waiting)
+		return;
+	job->waiting = false;
+	/* What was put into the ring comes before what is put there by whoever sees this. */
+	atomic_dec_return_release(&job->queue->waiting);
 }
 
 /* The last that happens to a running job: it may be freed once the fence has signalled. */
 static void job_end(struct weft_job *job, int error)
 {
+	struct dma_fence *fence = job->fence;
 	struct weft_queue *queue = job->queue;
-	struct dma_fence *fence = dma_fence_get(job->fence);
+	bool direct = job->call.direct;
 
+	trace_weft_job_end(queue->context->id, queue->hw_id, queue->fence_context, job->number, error);
 	job_count_end(job, error);
-	trace_weft_job_end(queue->context->id, queue->hw_id, fence->context, fence->seqno, error);
-	if (error)
-		dma_fence_set_error(fence, error);
-	dma_fence_signal(fence);
-	dma_fence_put(fence);
+	if (fence) {
+		dma_fence_get(fence);
+		if (error)
+			dma_fence_set_error(fence, error);
+		dma_fence_signal(fence);
+		dma_fence_put(fence);
+	}
+	if (direct)
+		weft_job_put(job);
 }
 
 /*
@@ -63,20 +123,27 @@ static void job_end(struct weft_job *job, int error)
  */
 static void account(struct weft_job *job, const struct weft_hw_event *event)
 {
-	s64 elapsed = ktime_to_ns(ktime_sub(ktime_get(), job->started_at));
-	struct weft_usage *usage = job->queue->usage;
+	s64 elapsed = max_t(s64, ktime_to_ns(ktime_sub(ktime_get(), job->started_at)), 0);
+	struct weft_queue *queue = job->queue;
+	struct weft_usage *usage = queue->usage;
 	const u64 most = 1ULL << 50;
+	u64 longest_ns = 0;
 
 	for (unsigned int i = 0; i < WEFT_ENGINES; i++) {
 		const struct weft_hw_job_engine *engine = &event->engine[i];
 
-		atomic64_add(min_t(u64, engine->busy_ns, max_t(s64, elapsed, 0)), &usage->engine[i].busy_ns);
+		/* Most jobs use few engines. */
+		if (!engine->commands && !engine->busy_ns)
+			continue;
+		longest_ns = max(longest_ns, min_t(u64, engine->busy_ns, elapsed));
+		atomic64_add(min_t(u64, engine->busy_ns, elapsed), &usage->engine[i].busy_ns);
 		atomic64_add(min(engine->commands, most), &usage->engine[i].commands);
 		atomic64_add(min(engine->cycles, most), &usage->engine[i].cycles);
 		atomic64_add(min(engine->picojoules, most), &usage->engine[i].picojoules);
 		atomic64_add(min(engine->bytes, most), &usage->engine[i].bytes);
 	}
 	atomic64_inc(&usage->jobs);
+	WRITE_ONCE(queue->typical_ns, (3 * queue->typical_ns + longest_ns) / 4);
 }
 
 static void job_complete(struct weft_call *call, const struct weft_hw_event *event)
@@ -128,6 +195,7 @@ struct dma_fence *weft_job_run(struct weft_job *job)
 	if (weft_device_dead(wdev) || READ_ONCE(context->banned)) {
 		ret = weft_device_dead(wdev) ? -ENODEV : -ECANCELED;
 		weft_queue_fault(job->queue, &cancelled);
+		job_handed_over(job);
 		job_count_end(job, ret);
 		return ERR_PTR(ret);
 	}
@@ -138,6 +206,7 @@ struct dma_fence *weft_job_run(struct weft_job *job)
 	trace_weft_job_run(context->id, job->queue->hw_id, job->fence->context, job->fence->seqno, job->request.bytes);
 	job->call.complete = job_complete;
 	ret = weft_ring_submit_job(wdev, &job->call, &job->request);
+	job_handed_over(job);
 	if (ret)
 		job_end(job, ret);
 	return job->fence;
@@ -156,43 +225,49 @@ int weft_job_resubmit(struct weft_job *job)
 	return weft_ring_submit_job(job_device(job), &job->call, &job->request);
 }
 
-/**
- * weft_job_free() - free a job that has ended
- * @job: the job
- */
-void weft_job_free(struct weft_job *job)
+static void job_release(struct kref *refs)
 {
+	struct weft_job *job = container_of(refs, struct weft_job, refs);
 	struct weft_queue *queue = job->queue;
 	struct weft_device *wdev = job_device(job);
 
-	drm_sched_job_cleanup(&job->base);
+	if (!job->call.direct)
+		drm_sched_job_cleanup(&job->base);
 	dma_fence_put(job->fence);
 	weft_fence_free(job->spare_fence);
-	job_count_end(job, -ECANCELED); /* of one that never ran */
+	job_handed_over(job);		/* one that never ran */
+	job_count_end(job, -ECANCELED); /* likewise */
 	atomic_dec(&wdev->counts.jobs);
 	weft_pm_put(wdev);
 	kfree(job);
 	weft_queue_put(queue);
 }
 
-static struct weft_job *job_new(struct weft_queue *queue, struct drm_file *file, const struct drm_weft_submit *args)
+/**
+ * weft_job_put() - drop a reference to a job that has begun
+ * @job: the job; freed with the last
+ *
+ * May be called with interrupts off.
+ */
+void weft_job_put(struct weft_job *job)
+{
+	kref_put(&job->refs, job_release);
+}
+
+/* Undo job_new(). */
+static void job_discard(struct weft_job *job)
+{
+	weft_fence_free(job->spare_fence);
+	kfree(job);
+}
+
+static struct weft_job *job_new(struct weft_queue *queue, const struct drm_weft_submit *args, bool with_fence)
 {
 	struct weft_job *job = weft_alloc(kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT));
-	int ret;
 
 	if (!job)
-		return ERR_PTR(-ENOMEM);
-	job->spare_fence = weft_fence_alloc();
-	if (!job->spare_fence) {
-		kfree(job);
-		return ERR_PTR(-ENOMEM);
-	}
-	ret = weft_try(weft_sched_job_init(&job->base, &queue->entity, 1, file, file->client_id));
-	if (ret) {
-		weft_fence_free(job->spare_fence);
-		kfree(job);
-		return ERR_PTR(ret);
-	}
+		return NULL;
+	kref_init(&job->refs);
 	job->queue = queue;
 	job->request = (struct weft_hw_request){
 		.type = WEFT_HW_REQUEST_JOB,
@@ -204,18 +279,58 @@ static struct weft_job *job_new(struct weft_queue *queue, struct drm_file *file,
 		.bytes = args->bytes,
 		.timeout_ns = queue->context->command_timeout_ns,
 	};
+	if (with_fence) {
+		job->spare_fence = weft_fence_alloc();
+		if (!job->spare_fence) {
+			kfree(job);
+			return NULL;
+		}
+	}
 	return job;
 }
 
-/* From arming to pushing in one piece, so that jobs of a queue are numbered as they run. */
-static int job_push(struct weft_queue *queue, struct weft_job *job, struct weft_syncs *syncs, u64 *number)
+/* To the device, which has a slot for it.  Cannot fail; the job may have been freed when this returns. */
+static void push_direct(struct weft_job *job, struct weft_syncs *syncs)
 {
-	struct weft_context *context = queue->context;
+	struct weft_device *wdev = job_device(job);
+	bool cookie = dma_fence_begin_signalling();
+	int ret;
 
-	mutex_lock(&queue->lock);
-	if (queue->stopped || READ_ONCE(context->banned)) {
-		mutex_unlock(&queue->lock);
-		return queue->stopped ? -ENOENT : -ECANCELED;
+	job->call.direct = true;
+	job->call.complete = job_complete;
+	job_begin(job);
+	if (job->spare_fence) {
+		job->fence = weft_fence_init(job->spare_fence, job->queue->fence_context, job->number);
+		job->spare_fence = NULL;
+		weft_syncs_signal(syncs, job->fence);
+	}
+	job->started_at = ktime_get();
+	trace_weft_job_run(job->request.context, job->queue->hw_id, job->queue->fence_context, job->number,
+			   job->request.bytes);
+	ret = weft_ring_submit_job(wdev, &job->call, &job->request);
+	/* The device has died meanwhile. */
+	if (ret)
+		job_end(job, ret);
+	dma_fence_end_signalling(cookie);
+}
+
+/* To the scheduler. */
+static int push_scheduled(struct weft_job *job, struct weft_syncs *syncs, struct drm_file *file)
+{
+	struct weft_queue *queue = job->queue;
+	int ret;
+
+	if (!job->spare_fence)
+		job->spare_fence = weft_fence_alloc();
+	if (!job->spare_fence)
+		return -ENOMEM;
+	ret = weft_try(weft_sched_job_init(&job->base, &queue->entity, 1, file, file->client_id));
+	if (ret)
+		return ret;
+	ret = weft_syncs_add_waits(syncs, &job->base);
+	if (ret) {
+		drm_sched_job_cleanup(&job->base);
+		return ret;
 	}
 	/* Nothing can fail from here on. */
 	drm_sched_job_arm(&job->base);
@@ -224,18 +339,43 @@ static int job_push(struct weft_queue *queue, struct weft_job *job, struct weft_
 	 * for this one must wait for its end, even on the same scheduler.
 	 */
 	set_bit(DRM_SCHED_FENCE_DONT_PIPELINE, &job->base.s_fence->finished.flags);
-	weft_queue_get(queue); /* the job's */
-	weft_pm_get_awake(context->wdev); /* likewise */
-	job->pending = true;
-	atomic_inc(&context->pending);
-	atomic_inc(&context->wdev->counts.jobs);
-	job->number = ++queue->submitted;
-	*number = job->number;
+	job->waiting = true;
+	atomic_inc(&queue->waiting);
+	job_begin(job);
 	weft_syncs_signal(syncs, &job->base.s_fence->finished);
-	trace_weft_job_submit(context->id, queue->hw_id, queue->fence_context, job->number);
 	drm_sched_entity_push_job(&job->base);
-	mutex_unlock(&queue->lock);
 	return 0;
+}
+
+/* In one piece, so that jobs of a queue are numbered as they run. */
+static int job_push(struct weft_job *job, struct weft_syncs *syncs, struct drm_file *file, u64 *number)
+{
+	struct weft_queue *queue = job->queue;
+	struct weft_context *context = queue->context;
+	bool ready, direct;
+	int ret = 0;
+
+	mutex_lock(&queue->lock);
+	if (queue->stopped || READ_ONCE(context->banned)) {
+		mutex_unlock(&queue->lock);
+		return queue->stopped ? -ENOENT : -ECANCELED;
+	}
+	/* Slots of jobs that have ended are free again. */
+	weft_ring_poll_once(context->wdev);
+	ready = weft_syncs_ready(syncs, queue->fence_context);
+	direct = ready && !atomic_read_acquire(&queue->waiting) && weft_ring_enter(context->wdev);
+	if (direct) {
+		push_direct(job, syncs);
+		weft_ring_leave(context->wdev);
+	} else {
+		ret = push_scheduled(job, syncs, file);
+	}
+	if (!ret)
+		*number = queue->submitted;
+	mutex_unlock(&queue->lock);
+	if (!ret && ready && !direct)
+		weft_sched_hurry(context->wdev);
+	return ret;
 }
 
 /**
@@ -263,28 +403,16 @@ int weft_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 		return -ENOENT;
 	ret = weft_syncs_get(&syncs, file, &args->syncs);
 	if (ret)
-		goto err_put_syncs;
-	job = job_new(queue, file, args);
-	if (IS_ERR(job)) {
-		ret = PTR_ERR(job);
-		goto err_put_syncs;
+		goto out;
+	job = job_new(queue, args, syncs.signals);
+	if (!job) {
+		ret = -ENOMEM;
+		goto out;
 	}
-	ret = weft_syncs_add_waits(&syncs, file, &job->base);
+	ret = job_push(job, &syncs, file, &args->job);
 	if (ret)
-		goto err_free_job;
-	ret = job_push(queue, job, &syncs, &args->job);
-	if (ret)
-		goto err_free_job;
-	weft_sched_hurry(queue->context->wdev);
-	weft_syncs_put(&syncs);
-	weft_queue_put(queue);
-	return 0;
-
-err_free_job:
-	drm_sched_job_cleanup(&job->base);
-	weft_fence_free(job->spare_fence);
-	kfree(job);
-err_put_syncs:
+		job_discard(job);
+out:
 	weft_syncs_put(&syncs);
 	weft_queue_put(queue);
 	return ret;

@@ -46,6 +46,7 @@ static int ring_test_init(struct kunit *test)
 	/* Nobody watches. */
 	weft_reset_init(t->wdev);
 	disable_delayed_work_sync(&t->wdev->watchdog);
+	disable_work_sync(&t->wdev->timeout_work);
 	ret = weft_ring_init(t->wdev);
 	if (ret)
 		return ret;
@@ -147,7 +148,7 @@ static void answers_in_any_order(struct kunit *test)
 	for (unsigned int i = 0; i < CALLS; i++)
 		KUNIT_ASSERT_EQ(test, 0, submit(t, i));
 	KUNIT_EXPECT_FALSE(test, weft_ring_poll(t->wdev));
-	KUNIT_EXPECT_FALSE(test, weft_ring_idle(t->wdev));
+	KUNIT_EXPECT_NE(test, 0, weft_ring_jobs(t->wdev));
 	for (unsigned int i = CALLS; i--;)
 		answer(t, t->calls[i].call.sequence, i);
 	KUNIT_EXPECT_TRUE(test, weft_ring_poll(t->wdev));
@@ -157,7 +158,7 @@ static void answers_in_any_order(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, i, t->calls[i].status);
 	}
 	KUNIT_EXPECT_EQ(test, CALLS, weft_kunit_mailbox(t->wdev)->event_head);
-	KUNIT_EXPECT_TRUE(test, weft_ring_idle(t->wdev));
+	KUNIT_EXPECT_EQ(test, 0, weft_ring_jobs(t->wdev));
 	KUNIT_EXPECT_EQ(test, 0, t->wdev->ring.strays);
 }
 
@@ -287,6 +288,89 @@ static void closed(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, weft_ring_forget(t->wdev, &t->calls[0].call));
 }
 
+/* As many jobs as there are slots for go past the scheduler, and none while the ring is held. */
+static void direct_slots_run_out(struct kunit *test)
+{
+	struct ring_test *t = test->priv;
+
+	t->wdev->direct_slots = 2;
+	for (unsigned int i = 0; i < 2; i++) {
+		t->calls[i].call.direct = true;
+		KUNIT_ASSERT_TRUE(test, weft_ring_enter(t->wdev));
+		/* The one that enters counts until it has left. */
+		KUNIT_EXPECT_EQ(test, !i, weft_ring_enter(t->wdev));
+		if (!i)
+			weft_ring_leave(t->wdev);
+		KUNIT_ASSERT_EQ(test, 0, submit(t, i));
+		weft_ring_leave(t->wdev);
+	}
+	/* The scheduler's do not count. */
+	KUNIT_ASSERT_EQ(test, 0, submit(t, 2));
+	KUNIT_EXPECT_FALSE(test, weft_ring_enter(t->wdev));
+	answer(t, t->calls[2].call.sequence, 0);
+	weft_ring_poll(t->wdev);
+	KUNIT_EXPECT_FALSE(test, weft_ring_enter(t->wdev));
+	answer(t, t->calls[0].call.sequence, 0);
+	weft_ring_poll(t->wdev);
+	KUNIT_EXPECT_TRUE(test, weft_ring_enter(t->wdev));
+	weft_ring_leave(t->wdev);
+	weft_ring_hold(t->wdev);
+	KUNIT_EXPECT_FALSE(test, weft_ring_enter(t->wdev));
+	weft_ring_release(t->wdev);
+	KUNIT_EXPECT_TRUE(test, weft_ring_enter(t->wdev));
+	weft_ring_leave(t->wdev);
+	weft_ring_close(t->wdev);
+	KUNIT_EXPECT_FALSE(test, weft_ring_enter(t->wdev));
+}
+
+/* Jobs are taken back in the order of the ring, whatever their places. */
+static void oldest_is_taken_back_first(struct kunit *test)
+{
+	struct ring_test *t = test->priv;
+
+	for (unsigned int i = 0; i < 3; i++)
+		KUNIT_ASSERT_EQ(test, 0, submit(t, i));
+	answer(t, t->calls[0].call.sequence, 0);
+	weft_ring_poll(t->wdev);
+	/* It gets the first place. */
+	KUNIT_ASSERT_EQ(test, 0, submit(t, 3));
+	for (unsigned int i = 1; i <= 3; i++)
+		KUNIT_EXPECT_PTR_EQ(test, &t->calls[i].call, weft_ring_forget_job(t->wdev));
+	KUNIT_EXPECT_NULL(test, weft_ring_forget_job(t->wdev));
+	KUNIT_EXPECT_EQ(test, 0, weft_ring_jobs(t->wdev));
+}
+
+/* Who polls wants no interrupt, until the last stops. */
+static void pollers_want_no_interrupt(struct kunit *test)
+{
+	struct ring_test *t = test->priv;
+	const u32 *wanted = &weft_kunit_mailbox(t->wdev)->event_wanted;
+
+	for (unsigned int i = 0; i < 3; i++)
+		KUNIT_ASSERT_EQ(test, 0, submit(t, i));
+	weft_ring_poll(t->wdev);
+	KUNIT_EXPECT_EQ(test, 0, *wanted);
+	weft_ring_poll_begin(t->wdev);
+	weft_ring_poll_begin(t->wdev);
+	KUNIT_EXPECT_EQ(test, (u32)-1, *wanted);
+	weft_ring_poll_once(t->wdev);
+	KUNIT_EXPECT_EQ(test, 0, t->calls[0].completed);
+	answer(t, t->calls[0].call.sequence, 0);
+	weft_ring_poll_once(t->wdev);
+	KUNIT_EXPECT_EQ(test, 1, t->calls[0].completed);
+	weft_ring_poll_end(t->wdev);
+	KUNIT_EXPECT_EQ(test, (u32)-1, *wanted);
+	/* An interrupt that was under way takes events, and asks for no other. */
+	answer(t, t->calls[1].call.sequence, 0);
+	weft_ring_poll(t->wdev);
+	KUNIT_EXPECT_EQ(test, 1, t->calls[1].completed);
+	KUNIT_EXPECT_EQ(test, (u32)-1, *wanted);
+	answer(t, t->calls[2].call.sequence, 0);
+	weft_ring_poll_end(t->wdev);
+	KUNIT_EXPECT_EQ(test, 1, t->calls[2].completed);
+	KUNIT_EXPECT_EQ(test, 3, *wanted);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(requests_are_written),
 	KUNIT_CASE(doorbells_are_wanted),
@@ -299,6 +383,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(places_run_out),
 	KUNIT_CASE(calls_are_taken_back),
 	KUNIT_CASE(closed),
+	KUNIT_CASE(direct_slots_run_out),
+	KUNIT_CASE(oldest_is_taken_back_first),
+	KUNIT_CASE(pollers_want_no_interrupt),
 	{}
 };
 

@@ -155,6 +155,9 @@ int weft_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file 
 	}
 	kref_init(&queue->refs);
 	mutex_init(&queue->lock);
+	spin_lock_init(&queue->jobs_lock);
+	INIT_LIST_HEAD(&queue->jobs);
+	init_waitqueue_head(&queue->waiters);
 	queue->context = context;
 	queue->usage = weft_usage_get(client->usage);
 	queue->priority = args->priority;

@@ -4,6 +4,9 @@
 
 #include <drm/gpu_scheduler.h>
 #include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #include <weft_isa.h>
 
@@ -24,6 +27,14 @@ struct weft_usage;
  * @priority: the firmware's: 0 to 2
  * @fence_context: of the device's fences
  * @submitted: jobs so far; protected by @lock
+ * @waiting: of them, those that the scheduler has not handed over
+ * @jobs_lock: protects @jobs and @ended; taken in interrupts
+ * @jobs: those that have not ended, in the order of their numbers
+ * @ended: number of the last job before which, and itself, all have ended
+ * @waiters: woken when @ended grows
+ * @typical_ns: how long jobs have kept an engine busy lately; a hint
+ * @polls_skipped: waits that shall not poll before one does again; a hint
+ * @polls_to_skip: how many that were after the last poll in vain
  * @completed: jobs ended
  * @failed: number of the first that failed, 0 if none
  * @fault: of the job @failed; protected by weft_context.fault_lock
@@ -39,6 +50,14 @@ struct weft_queue {
 	u32 priority;
 	u64 fence_context;
 	u64 submitted;
+	atomic_t waiting;
+	spinlock_t jobs_lock; /* of @jobs and @ended */
+	struct list_head jobs;
+	u64 ended;
+	wait_queue_head_t waiters;
+	u64 typical_ns;
+	u32 polls_skipped;
+	u32 polls_to_skip;
 	atomic64_t completed;
 	atomic64_t failed;
 	struct weft_fault_record fault;

@@ -79,8 +79,16 @@ bool weft_replay_on_engine(struct weft_device *wdev, const struct weft_job *job)
 	return false;
 }
 
-/* Has the firmware not even taken the request from the ring? */
-static bool not_taken(struct weft_device *wdev, const struct weft_job *job)
+/**
+ * weft_replay_not_taken() - is the job still in the request ring?
+ * @wdev: the device
+ * @job: the job, whose call is, or was last, in the ring
+ *
+ * Of a running device only a hint.
+ *
+ * Return: true: the firmware has not taken it from there, by its own word.
+ */
+bool weft_replay_not_taken(struct weft_device *wdev, const struct weft_job *job)
 {
 	u32 waiting = wdev->ring.tail - weft_mailbox_read32(wdev, request_head);
 
@@ -138,7 +146,7 @@ bool weft_replay_prepare(struct weft_device *wdev, struct weft_job *job, bool st
 	u32 slot;
 
 	if (!weft_replay_read_slot(wdev, job, &status, &slot))
-		return not_taken(wdev, job);
+		return weft_replay_not_taken(wdev, job);
 	if (strike && weft_replay_on_engine(wdev, job) && ++job->strikes > MOST_STRIKES)
 		return false;
 	if (!read_progress(wdev, job, slot, &progress))

@@ -14,7 +14,8 @@
  *    the other contexts go on where they were, see weft_replay.c.
  *  - The reset does not work: the device is dead, and everything ends with ENODEV.
  *
- * The scheduler's time-out and all resets run on one ordered workqueue.
+ * Jobs that take long are looked at by the watchdog's word: the scheduler knows only some
+ * of those that the device holds.  That and all resets run on one ordered workqueue.
  *
  * User space learns of both by the uevent of wedged devices (Documentation/gpu/drm-uapi.rst):
  * WEDGED=none after a reset, WEDGED=rebind when the device is dead.  drm_dev_wedged_event()
@@ -69,6 +70,17 @@ static bool anything_unanswered(struct weft_device *wdev)
 	return false;
 }
 
+/* Those that go on are left alone for as long again. */
+static void look_for_overdue(struct weft_device *wdev)
+{
+	unsigned long patience = msecs_to_jiffies(weft_job_timeout_ms);
+
+	if (time_before(jiffies, READ_ONCE(wdev->timeout_next)) || !weft_ring_overdue(wdev, patience))
+		return;
+	WRITE_ONCE(wdev->timeout_next, jiffies + patience);
+	weft_reset_suspect(wdev);
+}
+
 static void watchdog_work(struct work_struct *work)
 {
 	struct weft_device *wdev = container_of(work, struct weft_device, watchdog.work);
@@ -84,6 +96,7 @@ static void watchdog_work(struct work_struct *work)
 		} else if (anything_unanswered(wdev)) {
 			/* Or a doorbell. */
 			weft_doorbell(wdev, WEFT_HW_DOORBELL_REQUEST);
+			look_for_overdue(wdev);
 			queue_delayed_work(weft_release_wq, &wdev->watchdog, WATCHDOG_PERIOD);
 		}
 	}
@@ -121,16 +134,28 @@ static void resume(struct weft_device *wdev)
 }
 
 /*
+ * Has the device lost the job?  One that is not in a slot may not have been taken yet, may
+ * have been answered this moment, or may have been taken since the slots were looked at.
+ */
+static bool is_lost(struct weft_device *wdev, struct weft_job *job, struct weft_hw_slot_status *status)
+{
+	u32 slot;
+
+	if (weft_replay_read_slot(wdev, job, status, &slot) || weft_replay_not_taken(wdev, job))
+		return false;
+	weft_ring_poll(wdev);
+	return READ_ONCE(job->call.active) && !weft_replay_read_slot(wdev, job, status, &slot);
+}
+
+/*
  * Is one command of the job at an engine for longer than it may?  The firmware should have
  * ended it, and a job that only waits for its turn is not to blame.
  */
 static bool is_stuck(struct weft_device *wdev, struct weft_job *job)
 {
-	struct weft_hw_slot_status status;
-	u32 slot;
+	struct weft_hw_slot_status status = { 0 };
 
-	/* Not held by the device, and not answered: its answer was lost. */
-	if (!weft_replay_read_slot(wdev, job, &status, &slot))
+	if (is_lost(wdev, job, &status))
 		return true;
 	if (!job->seen || status.started != job->seen_started || status.completed != job->seen_completed ||
 	    !weft_replay_on_engine(wdev, job)) {
@@ -143,21 +168,49 @@ static bool is_stuck(struct weft_device *wdev, struct weft_job *job)
 	return time_after_eq(jiffies, job->seen_at + nsecs_to_jiffies(job->request.timeout_ns));
 }
 
+/* All jobs that the device holds, referenced, oldest first. */
+static void get_jobs(struct weft_device *wdev, struct weft_held *held)
+{
+	struct weft_ring *ring = &wdev->ring;
+	unsigned long flags;
+
+	held->count = 0;
+	spin_lock_irqsave(&ring->lock, flags);
+	for (u32 place = 0; place < WEFT_RING_JOBS; place++) {
+		unsigned int at = held->count;
+		struct weft_job *job;
+
+		if (!ring->calls[place])
+			continue;
+		job = container_of(ring->calls[place], struct weft_job, call);
+		kref_get(&job->refs);
+		for (; at && (s32)(job->call.index - held->job[at - 1]->call.index) < 0; at--)
+			held->job[at] = held->job[at - 1];
+		held->job[at] = job;
+		held->count++;
+	}
+	spin_unlock_irqrestore(&ring->lock, flags);
+}
+
 /*
- * The job to blame, among all that the device holds: the one that timed out may only
- * wait for an engine that another occupies.
+ * The job to blame, among all that the device holds, referenced, or NULL: those that take
+ * long may only wait for an engine that another occupies.
  */
 static struct weft_job *find_stuck(struct weft_device *wdev)
 {
+	struct weft_held *held = &wdev->held;
 	struct weft_job *stuck = NULL;
-	struct drm_sched_job *base;
 
-	weft_sched_for_each_pending(base, &wdev->sched) {
-		struct weft_job *job = to_weft_job(base);
+	get_jobs(wdev, held);
+	for (unsigned int i = 0; i < held->count; i++) {
+		struct weft_job *job = held->job[i];
 
-		if (!dma_fence_is_signaled(job->fence) && is_stuck(wdev, job) && !stuck)
+		if (!stuck && READ_ONCE(job->call.active) && is_stuck(wdev, job))
 			stuck = job;
+		else
+			weft_job_put(job);
 	}
+	held->count = 0;
 	return stuck;
 }
 
@@ -173,8 +226,7 @@ static void settle(struct weft_device *wdev, const struct weft_job *blamed)
 		if (held->job[i] == blamed)
 			weft_job_fail(held->job[i], &fault_timeout, -ETIME);
 		else if (weft_device_dead(wdev) || !held->again[i])
-			weft_job_fail(held->job[i], &fault_cancelled,
-				      weft_device_dead(wdev) ? -ENODEV : -ECANCELED);
+			weft_job_fail(held->job[i], &fault_cancelled, weft_device_dead(wdev) ? -ENODEV : -ECANCELED);
 		else
 			continue;
 		held->job[i] = NULL;
@@ -211,21 +263,16 @@ static int start_firmware(struct weft_device *wdev)
 	return ret;
 }
 
-/*
- * Take the jobs that the device held back from it.  The scheduler is stopped: its pending
- * jobs, without their callbacks, are these.
- */
+/* Take the jobs that the device held back from it. */
 static void collect(struct weft_device *wdev, const struct weft_job *blamed, bool stopped_well, bool sleep)
 {
 	struct weft_held *held = &wdev->held;
-	struct drm_sched_job *base;
+	struct weft_call *call;
 
 	held->count = 0;
-	weft_sched_for_each_pending(base, &wdev->sched) {
-		struct weft_job *job = to_weft_job(base);
+	while (held->count < ARRAY_SIZE(held->job) && (call = weft_ring_forget_job(wdev))) {
+		struct weft_job *job = container_of(call, struct weft_job, call);
 
-		if (held->count == ARRAY_SIZE(held->job) || !weft_ring_forget(wdev, &job->call))
-			continue;
 		held->again[held->count] = stopped_well && job != blamed && weft_replay_prepare(wdev, job, !sleep);
 		held->job[held->count++] = job;
 	}
@@ -248,7 +295,7 @@ static int stop_device(struct weft_device *wdev)
 static void wedged_work(struct work_struct *work)
 {
 	struct weft_device *wdev = container_of(work, struct weft_device, wedged_work);
-	char variable[16], *variables[2] = { variable };
+	char variable[16], *variables[2] = {variable};
 	int idx;
 
 	snprintf(variable, sizeof(variable), "WEDGED=%s", weft_device_dead(wdev) ? "rebind" : "none");
@@ -333,22 +380,18 @@ void weft_reset_request(struct weft_device *wdev, const char *why)
  */
 void weft_reset_suspect(struct weft_device *wdev)
 {
-	drm_sched_fault(&wdev->sched);
+	queue_work(wdev->reset_wq, &wdev->timeout_work);
 }
 
 /* Likewise at removal: stop it, if it listens, and end everything. */
 static void end_all(struct weft_device *wdev)
 {
-	struct drm_sched_job *base;
+	struct weft_call *call;
 
 	weft_fw_reset(wdev);
 	weft_ring_cancel_calls(wdev);
-	weft_sched_for_each_pending(base, &wdev->sched) {
-		struct weft_job *job = to_weft_job(base);
-
-		if (weft_ring_forget(wdev, &job->call))
-			weft_job_fail(job, &fault_cancelled, -ENODEV);
-	}
+	while ((call = weft_ring_forget_job(wdev)))
+		weft_job_fail(container_of(call, struct weft_job, call), &fault_cancelled, -ENODEV);
 }
 
 /* Have the firmware stop the job's context.  False: it did not. */
@@ -369,42 +412,46 @@ static bool stop_context(struct weft_device *wdev, struct weft_job *job)
 	return true;
 }
 
-/**
- * weft_reset_timeout() - the oldest job has taken longer than the scheduler allows
- * @wdev: the device
- * @job: the job
- */
-void weft_reset_timeout(struct weft_device *wdev, struct weft_job *job)
+/* Blame a job, if there is one to blame, and have it ended. */
+static void look(struct weft_device *wdev)
 {
+	bool alive = firmware_alive(wdev);
+	struct weft_job *blamed = alive ? find_stuck(wdev) : NULL;
+
+	if (blamed)
+		drm_err_ratelimited(&wdev->drm, "context %u, queue %u, job %llu: no progress\n",
+				    blamed->queue->context->id, blamed->queue->hw_id, blamed->number);
+	else if (!alive)
+		drm_err_ratelimited(&wdev->drm, "the firmware is silent\n");
+	if (!alive || blamed)
+		weft_coredump(wdev, blamed, blamed ? &fault_timeout : NULL, "job timed out");
+	if (!alive || (blamed && !stop_context(wdev, blamed)))
+		reset_device(wdev, blamed);
+	if (blamed)
+		weft_job_put(blamed);
+}
+
+static void timeout_work(struct work_struct *work)
+{
+	struct weft_device *wdev = container_of(work, struct weft_device, timeout_work);
 	bool cookie;
 	int idx;
 
-	/* Puts the job back in its list, and frees it if it has ended; see reset_work(). */
-	drm_sched_stop(&wdev->sched, &job->base);
-	cookie = dma_fence_begin_signalling();
-	if (wdev->sched.free_guilty)
-		goto out;
-	if (!drm_dev_enter(&wdev->drm, &idx))
-		goto out;
-	weft_ring_poll(wdev);
-	if (!weft_device_dead(wdev)) {
-		bool alive = firmware_alive(wdev);
-		struct weft_job *blamed = alive ? find_stuck(wdev) : NULL;
-
-		if (blamed)
-			drm_err_ratelimited(&wdev->drm, "context %u, queue %u, job %llu: no progress\n",
-					    blamed->queue->context->id, blamed->queue->hw_id, blamed->number);
-		else if (!alive)
-			drm_err_ratelimited(&wdev->drm, "the firmware is silent\n");
-		if (!alive || blamed)
-			weft_coredump(wdev, blamed, blamed ? &fault_timeout : NULL, "job timed out");
-		if (!alive || (blamed && !stop_context(wdev, blamed)))
-			reset_device(wdev, blamed);
+	/* Asleep, it has no job. */
+	if (pm_runtime_get_if_active(wdev->drm.dev) <= 0)
+		return;
+	if (drm_dev_enter(&wdev->drm, &idx)) {
+		/* See reset_work(). */
+		drm_sched_stop(&wdev->sched, NULL);
+		cookie = dma_fence_begin_signalling();
+		weft_ring_poll(wdev);
+		if (!weft_device_dead(wdev) && !wdev->asleep)
+			look(wdev);
+		resume(wdev);
+		dma_fence_end_signalling(cookie);
+		drm_dev_exit(idx);
 	}
-	drm_dev_exit(idx);
-out:
-	resume(wdev);
-	dma_fence_end_signalling(cookie);
+	weft_pm_put(wdev);
 }
 
 /**
@@ -422,7 +469,6 @@ static void sleep_work(struct work_struct *work)
 	struct weft_device *wdev = container_of(work, struct sleep_work, work)->wdev;
 	int ret;
 
-	/* Also ends time-outs that are due. */
 	drm_sched_stop(&wdev->sched, NULL);
 	ret = stop_device(wdev);
 	collect(wdev, NULL, !ret, true);
@@ -465,7 +511,7 @@ static void run_sleep_work(struct weft_device *wdev, work_func_t function)
  */
 int weft_reset_sleep(struct weft_device *wdev, bool system)
 {
-	if (!system && work_busy(&wdev->reset_work))
+	if (!system && (work_busy(&wdev->reset_work) || work_busy(&wdev->timeout_work)))
 		return -EBUSY;
 	cancel_delayed_work_sync(&wdev->watchdog);
 	if (system) {
@@ -502,6 +548,7 @@ void weft_reset_wake(struct weft_device *wdev, bool system)
 void weft_reset_init(struct weft_device *wdev)
 {
 	INIT_WORK(&wdev->reset_work, reset_work);
+	INIT_WORK(&wdev->timeout_work, timeout_work);
 	INIT_WORK(&wdev->wedged_work, wedged_work);
 	INIT_DELAYED_WORK(&wdev->watchdog, watchdog_work);
 }
@@ -515,8 +562,9 @@ void weft_reset_stop(struct weft_device *wdev)
 	/* For good: a request that is just being put into the ring would start it again. */
 	disable_delayed_work_sync(&wdev->watchdog);
 	weft_device_die(wdev);
-	/* Time-outs find it unplugged; after this none is running. */
+	/* They find it unplugged; after this none is running. */
 	cancel_work_sync(&wdev->reset_work);
+	cancel_work_sync(&wdev->timeout_work);
 	drm_sched_stop(&wdev->sched, NULL);
 	end_all(wdev);
 	resume(wdev);

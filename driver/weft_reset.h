@@ -28,6 +28,5 @@ void weft_reset_wake(struct weft_device *wdev, bool system);
 void weft_reset_watch(struct weft_device *wdev);
 void weft_reset_suspect(struct weft_device *wdev);
 void weft_reset_request(struct weft_device *wdev, const char *why);
-void weft_reset_timeout(struct weft_device *wdev, struct weft_job *job);
 
 #endif

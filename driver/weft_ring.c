@@ -11,8 +11,8 @@
  * Whoever removes a call from the table, under the lock, completes it: an event, a
  * cancellation, or the waiter that forgets it.
  *
- * Jobs never wait for room: the scheduler hands out no more of them than the
- * device has slots, and the table and the ring have room for all slots.
+ * Jobs never wait for room: the scheduler and weft_ring_enter() together hand out no
+ * more of them than the device has slots, and the table and the ring have room for all.
  *
  * Doorbells and interrupts are dear: they leave the guest, or cross the bus.  The device
  * gets a doorbell only if it has said that it wants one, and is told which interrupt the
@@ -105,6 +105,8 @@ void weft_ring_close(struct weft_device *wdev)
 /**
  * weft_ring_hold() - keep weft_ring_call() waiting: the device is being reset or sleeps
  * @wdev: the device
+ *
+ * Nobody is between weft_ring_enter() and weft_ring_leave() when this returns.
  */
 void weft_ring_hold(struct weft_device *wdev)
 {
@@ -113,6 +115,7 @@ void weft_ring_hold(struct weft_device *wdev)
 	spin_lock_irqsave(&wdev->ring.lock, flags);
 	wdev->ring.held = true;
 	spin_unlock_irqrestore(&wdev->ring.lock, flags);
+	wait_event(wdev->ring.released, !READ_ONCE(wdev->ring.entering));
 }
 
 /**
@@ -131,11 +134,16 @@ void weft_ring_release(struct weft_device *wdev)
 
 static void ring_remove(struct weft_ring *ring, u32 place)
 {
+	struct weft_call *call = ring->calls[place];
+
 	lockdep_assert_held(&ring->lock);
-	ring->calls[place]->active = false;
+	call->active = false;
 	ring->calls[place] = NULL;
-	if (place < WEFT_RING_JOBS)
-		ring->jobs--;
+	if (place >= WEFT_RING_JOBS)
+		return;
+	ring->jobs--;
+	if (call->direct)
+		ring->direct--;
 }
 
 static void ring_stray(struct weft_device *wdev, u32 sequence)
@@ -250,14 +258,22 @@ bool weft_ring_poll(struct weft_device *wdev)
  */
 void weft_ring_poll_begin(struct weft_device *wdev)
 {
-	atomic_inc(&wdev->ring.pollers);
+	struct weft_ring *ring = &wdev->ring;
+	unsigned long flags;
+
+	atomic_inc(&ring->pollers);
+	spin_lock_irqsave(&ring->lock, flags);
+	/* One that was there before. */
+	if (!ring->closed)
+		weft_mailbox_write32(wdev, event_wanted, ring->head - 1);
+	spin_unlock_irqrestore(&ring->lock, flags);
 }
 
 /**
  * weft_ring_poll_once() - take the events that are there, if there are any
  * @wdev: the device
  *
- * Cheap where there is none.  Only between weft_ring_poll_begin() and weft_ring_poll_end().
+ * Cheap where there is none.  Does not ask for an interrupt: who has asked for one, gets it.
  */
 void weft_ring_poll_once(struct weft_device *wdev)
 {
@@ -276,14 +292,14 @@ void weft_ring_poll_end(struct weft_device *wdev)
 }
 
 /**
- * weft_ring_idle() - has the device no job?
+ * weft_ring_jobs() - how many jobs has the device?
  * @wdev: the device
  *
- * Return: true if it had none a moment ago.
+ * Return: as many as a moment ago.
  */
-bool weft_ring_idle(struct weft_device *wdev)
+u32 weft_ring_jobs(struct weft_device *wdev)
 {
-	return !READ_ONCE(wdev->ring.jobs);
+	return READ_ONCE(wdev->ring.jobs);
 }
 
 enum ring_user {
@@ -323,8 +339,12 @@ static int ring_put(struct weft_device *wdev, struct weft_call *call, struct wef
 	call->sequence = ring->generation << 16 | place;
 	call->active = true;
 	ring->calls[place] = call;
-	if (place < WEFT_RING_JOBS)
+	call->since = jiffies;
+	if (place < WEFT_RING_JOBS) {
 		ring->jobs++;
+		if (call->direct)
+			ring->direct++;
+	}
 	request->sequence = call->sequence;
 	entry = wdev->control + wdev->hw.request_offset +
 		(ring->tail & (wdev->hw.request_entries - 1)) * sizeof(*request);
@@ -356,6 +376,46 @@ int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struc
 }
 
 /**
+ * weft_ring_enter() - may a job go to the device without the scheduler?
+ * @wdev: the device
+ *
+ * If so, the device has a slot for it, and is not reset before weft_ring_leave(): between
+ * the two the caller submits one job, and does nothing that waits for memory.
+ *
+ * Return: false: the scheduler shall have it.
+ */
+bool weft_ring_enter(struct weft_device *wdev)
+{
+	struct weft_ring *ring = &wdev->ring;
+	unsigned long flags;
+	bool free;
+
+	spin_lock_irqsave(&ring->lock, flags);
+	free = !ring->closed && !ring->held && ring->direct + ring->entering < wdev->direct_slots;
+	if (free)
+		ring->entering++;
+	spin_unlock_irqrestore(&ring->lock, flags);
+	return free;
+}
+
+/**
+ * weft_ring_leave() - the job was submitted
+ * @wdev: the device
+ */
+void weft_ring_leave(struct weft_device *wdev)
+{
+	struct weft_ring *ring = &wdev->ring;
+	unsigned long flags;
+	bool last;
+
+	spin_lock_irqsave(&ring->lock, flags);
+	last = !--ring->entering && ring->held;
+	spin_unlock_irqrestore(&ring->lock, flags);
+	if (last)
+		wake_up_all(&ring->released);
+}
+
+/**
  * weft_ring_forget() - take a call back
  * @wdev: the device
  * @call: the call
@@ -374,6 +434,51 @@ bool weft_ring_forget(struct weft_device *wdev, struct weft_call *call)
 		ring_remove(ring, call->sequence & PLACE_MASK);
 	spin_unlock_irqrestore(&ring->lock, flags);
 	return active;
+}
+
+/**
+ * weft_ring_forget_job() - take the oldest job back
+ * @wdev: the device
+ *
+ * Return: its call, which the caller has now, or NULL: there is no job.
+ */
+struct weft_call *weft_ring_forget_job(struct weft_device *wdev)
+{
+	struct weft_ring *ring = &wdev->ring;
+	struct weft_call *oldest = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&ring->lock, flags);
+	for (u32 place = 0; place < WEFT_RING_JOBS; place++) {
+		struct weft_call *call = ring->calls[place];
+
+		if (call && (!oldest || (s32)(call->index - oldest->index) < 0))
+			oldest = call;
+	}
+	if (oldest)
+		ring_remove(ring, oldest->sequence & PLACE_MASK);
+	spin_unlock_irqrestore(&ring->lock, flags);
+	return oldest;
+}
+
+/**
+ * weft_ring_overdue() - has the device held a job for long?
+ * @wdev: the device
+ * @patience: what is long, in jiffies
+ *
+ * Return: true: it has.
+ */
+bool weft_ring_overdue(struct weft_device *wdev, unsigned long patience)
+{
+	struct weft_ring *ring = &wdev->ring;
+	unsigned long flags;
+	bool overdue = false;
+
+	spin_lock_irqsave(&ring->lock, flags);
+	for (u32 place = 0; place < WEFT_RING_JOBS && !overdue; place++)
+		overdue = ring->calls[place] && time_after_eq(jiffies, ring->calls[place]->since + patience);
+	spin_unlock_irqrestore(&ring->lock, flags);
+	return overdue;
 }
 
 /**
@@ -431,7 +536,7 @@ int weft_ring_call(struct weft_device *wdev, struct weft_hw_request *request)
 {
 	/* The longest command, and then some. */
 	unsigned long patience = msecs_to_jiffies(weft_command_timeout_ms + 2000);
-	struct waiter waiter = {.call.complete = waiter_complete};
+	struct waiter waiter = { .call.complete = waiter_complete };
 	int ret;
 
 	init_completion(&waiter.done);
@@ -468,7 +573,7 @@ out:
  */
 int weft_ring_call_timeout(struct weft_device *wdev, struct weft_hw_request *request, unsigned long patience)
 {
-	struct waiter waiter = {.call.complete = waiter_complete};
+	struct waiter waiter = { .call.complete = waiter_complete };
 	int ret;
 
 	init_completion(&waiter.done);

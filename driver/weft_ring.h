@@ -23,13 +23,17 @@ struct weft_device;
  *	event is NULL when it was cancelled
  * @sequence: the request's; valid while @active
  * @index: of the request in the ring
+ * @since: jiffies when it was put there
  * @active: it is in the table
+ * @direct: of a job that the scheduler does not know
  */
 struct weft_call {
 	void (*complete)(struct weft_call *call, const struct weft_hw_event *event);
 	u32 sequence;
 	u32 index;
+	unsigned long since;
 	bool active;
+	bool direct;
 };
 
 /**
@@ -37,6 +41,8 @@ struct weft_call {
  * @lock: protects everything here; taken in interrupts
  * @calls: unanswered requests; the place is in the low bits of the sequence number
  * @jobs: of them, jobs
+ * @direct: of them, those that the scheduler does not know
+ * @entering: callers between weft_ring_enter() and weft_ring_leave()
  * @generation: high bits of the next sequence number
  * @tail: requests written
  * @head: events taken
@@ -54,6 +60,8 @@ struct weft_ring {
 	spinlock_t lock; /* of everything here */
 	struct weft_call *calls[WEFT_RING_PLACES];
 	u32 jobs;
+	u32 direct;
+	u32 entering;
 	u32 generation;
 	u32 tail;
 	u32 head;
@@ -78,9 +86,13 @@ bool weft_ring_poll(struct weft_device *wdev);
 void weft_ring_poll_begin(struct weft_device *wdev);
 void weft_ring_poll_once(struct weft_device *wdev);
 void weft_ring_poll_end(struct weft_device *wdev);
-bool weft_ring_idle(struct weft_device *wdev);
+u32 weft_ring_jobs(struct weft_device *wdev);
 int weft_ring_submit_job(struct weft_device *wdev, struct weft_call *call, struct weft_hw_request *request);
+bool weft_ring_enter(struct weft_device *wdev);
+void weft_ring_leave(struct weft_device *wdev);
 bool weft_ring_forget(struct weft_device *wdev, struct weft_call *call);
+struct weft_call *weft_ring_forget_job(struct weft_device *wdev);
+bool weft_ring_overdue(struct weft_device *wdev, unsigned long patience);
 void weft_ring_cancel_calls(struct weft_device *wdev);
 int weft_ring_call(struct weft_device *wdev, struct weft_hw_request *request);
 int weft_ring_call_timeout(struct weft_device *wdev, struct weft_hw_request *request, unsigned long patience);

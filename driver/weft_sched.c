@@ -2,20 +2,28 @@
 /**
  * DOC: scheduling
  *
- * One drm_gpu_scheduler per device; its credits are the firmware's job slots, and a
- * queue is an entity of it.  A job is a stream with commands for all engines, and
- * the firmware interleaves the commands of all jobs that it holds, by priority: so
- * one scheduler per engine would have to split jobs, and two jobs that each hold
- * one engine and wait for the other's could lock one another up.  Jobs of one queue
- * are kept in order by the firmware, so they are handed over without waiting for
- * one another.
+ * The firmware schedules: it holds many jobs, interleaves their commands by priority, and
+ * runs the jobs of one queue one after another.  So a job that has nothing to wait for goes
+ * to the firmware in the ioctl that submits it: its dependencies have signalled or are
+ * earlier jobs of its queue, the firmware has a slot, and no earlier job of its queue is
+ * still with the scheduler.  That saves the way through a worker, which costs more than
+ * all the rest of a short job.
  *
- * Jobs are handed over on the processor that submitted them: the workqueue is bound to
- * processors, because waking another one can cost more than the rest of a submission.
- * An idle device gets a job at once, see weft_sched_hurry(); one that is busy gets jobs
- * when the submitter has submitted what it had, so that many go over together.  The
- * workqueue need not be ordered: run_job is one work item, which never runs twice at a
- * time, and free_job touches only jobs that have ended.
+ * All others go to the drm_gpu_scheduler, one per device, of which a queue is an entity:
+ * it waits for their dependencies and, by priority, for slots.  Half of the slots are its
+ * own, as its credits, so that jobs which go past it cannot keep out those that it has, whatever
+ * their priority.  One scheduler per engine would have to split jobs, which are streams
+ * with commands for all engines, and two jobs that each hold one engine and wait for the
+ * other's could lock one another up.
+ *
+ * Jobs are handed over by the scheduler on the processor that submitted them: the workqueue
+ * is bound to processors, because waking another one can cost more than the rest of a
+ * submission.  A device that has little to do gets a job at once, see weft_sched_hurry().  The workqueue
+ * need not be ordered: run_job is one work item, which never runs twice at a time, and
+ * free_job touches only jobs that have ended.
+ *
+ * The scheduler has no time-out of its own: jobs that it does not know have one too, see
+ * weft_reset.c.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
@@ -38,20 +46,13 @@ static struct dma_fence *sched_run_job(struct drm_sched_job *job)
 	return fence;
 }
 
-static enum drm_gpu_sched_stat sched_timedout_job(struct drm_sched_job *job)
-{
-	weft_reset_timeout(container_of(job->sched, struct weft_device, sched), to_weft_job(job));
-	return WEFT_SCHED_STAT_OK;
-}
-
 static void sched_free_job(struct drm_sched_job *job)
 {
-	weft_job_free(to_weft_job(job));
+	weft_job_put(to_weft_job(job));
 }
 
 static const struct drm_sched_backend_ops sched_ops = {
 	.run_job = sched_run_job,
-	.timedout_job = sched_timedout_job,
 	.free_job = sched_free_job,
 };
 
@@ -77,15 +78,15 @@ void weft_sched_stop_entity(struct weft_device *wdev, struct drm_sched_entity *e
 }
 
 /**
- * weft_sched_hurry() - if the device has nothing to do, hand over what was pushed now
+ * weft_sched_hurry() - if the device has little to do, hand over what was pushed now
  * @wdev: the device
  *
  * The submitter makes way for the scheduler's work, which would otherwise run when it
- * sleeps or its time is over.
+ * sleeps or its time is over; meanwhile all that it submits would have to queue up there.
  */
 void weft_sched_hurry(struct weft_device *wdev)
 {
-	if (weft_ring_idle(wdev))
+	if (weft_ring_jobs(wdev) <= wdev->direct_slots / 2)
 		flush_work(&wdev->sched.work_run_job);
 }
 
@@ -105,9 +106,9 @@ int weft_sched_setup(struct weft_device *wdev)
 {
 	int ret;
 
-	ret = weft_try(weft_sched_init(&wdev->sched, &sched_ops, wdev->submit_wq, wdev->hw.slots,
-				       msecs_to_jiffies(weft_job_timeout_ms), wdev->reset_wq, "weft",
-				       &wdev->pdev->dev));
+	wdev->direct_slots = wdev->hw.slots / 2;
+	ret = weft_try(weft_sched_init(&wdev->sched, &sched_ops, wdev->submit_wq, wdev->hw.slots - wdev->direct_slots,
+				       MAX_SCHEDULE_TIMEOUT, wdev->reset_wq, "weft", &wdev->pdev->dev));
 	if (ret)
 		return ret;
 	return drmm_add_action_or_reset(&wdev->drm, sched_fini, NULL);

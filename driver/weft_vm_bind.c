@@ -239,7 +239,7 @@ static int bind_async(struct weft_bind_job *job, struct drm_file *file, const st
 	ret = weft_try(weft_sched_job_init(&job->base, &vm->entity, 1, file, file->client_id));
 	if (ret)
 		goto err_put_syncs;
-	ret = weft_syncs_add_waits(&syncs, file, &job->base);
+	ret = weft_syncs_add_waits(&syncs, &job->base);
 	if (ret)
 		goto err_cleanup;
 	mutex_lock(&vm->bind_lock);

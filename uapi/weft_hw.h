@@ -298,8 +298,8 @@ struct weft_hw_engine_last {
  * @event_address: host: bus address of the event ring, page-aligned
  * @image_bytes: host: bytes of the image in the firmware area
  * @event_wanted: host: index of the event that the firmware shall raise an interrupt for
- * @poll_ns: host: how long the firmware polls the request ring after it had something to
- *	do, before it wants a doorbell; at most WEFT_HW_MAX_POLL_NS.  0: not at all
+ * @poll_ns: host: how long the firmware, while it has no job, polls the request ring before
+ *	it wants a doorbell; at most WEFT_HW_MAX_POLL_NS.  0: not at all
  * @pad0: zero
  * @pad1: zero
  * @pad2: zero

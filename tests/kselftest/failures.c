@@ -16,12 +16,15 @@
 #define STREAM (1ull << 20)
 #define AT (1ull << 30)
 #define MOST_ALLOCATIONS 200
+#define MATRICES (1ull << 28)
+#define MATRIX (512 * 512 * 4ull)
 
 FIXTURE(failures)
 {
 	struct weft w;
-	struct weft_bo bo;
-	uint32_t binary;
+	struct weft_bo bo, matrices;
+	struct weft_stream busy;
+	uint32_t binary, other_queue;
 	int door;
 	char node[64];
 	uint64_t n; /* the allocation that fails */
@@ -38,6 +41,12 @@ FIXTURE_SETUP(failures)
 	ASSERT_EQ(0, weft_setup(&self->w));
 	ASSERT_EQ(0, weft_bo_new(self->w.fd, 4 * WEFT_PAGE, 0, &self->bo));
 	ASSERT_EQ(0, weft_syncobj_new(self->w.fd, &self->binary));
+	ASSERT_EQ(0, weft_queue_new(self->w.fd, self->w.context, &self->other_queue));
+	ASSERT_EQ(0, weft_stream_new(&self->w, 1 << 16, STREAM, &self->busy));
+	ASSERT_EQ(0, weft_bo_new(self->w.fd, 3 * MATRIX, DRM_WEFT_BO_DEVICE, &self->matrices));
+	ASSERT_EQ(0, weft_map(self->w.fd, self->w.context, self->matrices.handle, 0, MATRICES, 3 * MATRIX));
+	for (int i = 0; i < 8; i++)
+		weft_matmul(&self->busy, MATRICES, MATRICES + MATRIX, MATRICES + 2 * MATRIX, 512);
 }
 
 FIXTURE_TEARDOWN(failures)
@@ -184,6 +193,35 @@ static int call_submit(FIXTURE_DATA(failures) * self)
 	return error;
 }
 
+/* With more syncobjs than fit the caller's stack. */
+static int call_submit_many(FIXTURE_DATA(failures) * self)
+{
+	struct drm_weft_sync syncs[8];
+	int error;
+
+	for (int i = 0; i < 8; i++)
+		syncs[i] = (struct drm_weft_sync){.handle = self->binary, .flags = i < 4 ? 0 : DRM_WEFT_SYNC_SIGNAL};
+	error = weft_submit_syncs(self->w.fd, self->w.queue, &(struct weft_stream){0}, syncs, 8, NULL);
+	return error ?: weft_wait(self->w.fd, self->binary, 0, WEFT_PATIENCE_S);
+}
+
+/* A job that has to wait for one of another queue, and so goes to the scheduler. */
+static int call_submit_waiting(FIXTURE_DATA(failures) * self)
+{
+	const struct drm_weft_sync first = {.handle = self->binary, .flags = DRM_WEFT_SYNC_SIGNAL};
+	const struct drm_weft_sync then = {.handle = self->binary};
+	uint64_t job;
+	int error = weft_submit_syncs(self->w.fd, self->w.queue, &self->busy, &first, 1, NULL), other;
+
+	if (error)
+		return error;
+	error = weft_submit_syncs(self->w.fd, self->other_queue, &(struct weft_stream){0}, &then, 1, &job);
+	if (!error)
+		error = weft_wait_job(self->w.fd, self->other_queue, job, WEFT_PATIENCE_S);
+	other = weft_wait(self->w.fd, self->binary, 0, WEFT_PATIENCE_S);
+	return error ?: other;
+}
+
 static int call_import(FIXTURE_DATA(failures) * self)
 {
 	struct udmabuf_create create = {.size = WEFT_PAGE};
@@ -217,7 +255,9 @@ static const struct {
 	{"mapping", call_map, 7},
 	{"unmapping", call_unmap, 4},
 	{"asynchronous binds", call_bind_async, 12},
-	{"submitting", call_submit, 6},
+	{"submitting", call_submit, 3},
+	{"submitting with many syncobjs", call_submit_many, 5},
+	{"submitting what waits", call_submit_waiting, 5},
 	{"importing", call_import, 2},
 };
 

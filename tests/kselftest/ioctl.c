@@ -135,6 +135,17 @@ CALL(submit_bytes_misaligned, EINVAL, SUBMIT, drm_weft_submit, .queue = self->w.
 CALL(submit_bytes_too_many, EINVAL, SUBMIT, drm_weft_submit, .queue = self->w.queue, .bytes = WEFT_STREAM_MAX_BYTES + 8ull)
 CALL(submit_bytes_wrap, EINVAL, SUBMIT, drm_weft_submit, .queue = self->w.queue, .bytes = 0ull - 8)
 CALL(submit_job, EINVAL, SUBMIT, drm_weft_submit, .queue = self->w.queue, .job = 1)
+
+CALL(wait_queue_0, ENOENT, WAIT, drm_weft_wait, .queue = 0, .job = 1)
+CALL(wait_queue_unknown, ENOENT, WAIT, drm_weft_wait, .queue = 999, .job = 1)
+CALL(wait_flags, EINVAL, WAIT, drm_weft_wait, .queue = self->w.queue, .job = 1, .flags = 2)
+CALL(wait_flags_high, EINVAL, WAIT, drm_weft_wait, .queue = self->w.queue, .job = 1, .flags = 1u << 31)
+CALL(wait_poll_with_deadline, EINVAL, WAIT, drm_weft_wait, .queue = self->w.queue, .job = 1, .flags = DRM_WEFT_WAIT_POLL, .deadline_ns = 1)
+CALL(wait_job_0, EINVAL, WAIT, drm_weft_wait, .queue = self->w.queue, .job = 0)
+CALL(wait_job_not_submitted, EINVAL, WAIT, drm_weft_wait, .queue = self->w.queue, .job = 1)
+CALL(wait_job_most, EINVAL, WAIT, drm_weft_wait, .queue = self->w.queue, .job = UINT64_MAX)
+CALL(wait_ended, EINVAL, WAIT, drm_weft_wait, .queue = self->w.queue, .job = 1, .ended = 1)
+CALL(wait_failed, EINVAL, WAIT, drm_weft_wait, .queue = self->w.queue, .job = 1, .failed = 1)
 /* clang-format on */
 
 /* VM_BIND with one operation, which each test spoils in one place. */
@@ -304,7 +315,7 @@ TEST_F(ioctl, unknown_numbers)
 {
 	char buffer[4096] = {0};
 
-	for (unsigned int number = DRM_WEFT_SUBMIT + 1; number < DRM_COMMAND_END - DRM_COMMAND_BASE; number++)
+	for (unsigned int number = DRM_WEFT_WAIT + 1; number < DRM_COMMAND_END - DRM_COMMAND_BASE; number++)
 		EXPECT_EQ(EINVAL,
 			  weft_ioctl(self->w.fd, DRM_IOWR(DRM_COMMAND_BASE + number, struct drm_weft_submit), buffer));
 }

@@ -114,6 +114,15 @@ static int run_jobs(struct waiter *waiter)
 	return error ?: run_one(&waiter->w, binary, &waiter->stream) ?: weft_syncobj_free(waiter->w.fd, binary);
 }
 
+/* By their numbers, for which the kernel polls. */
+static int run_numbered_jobs(struct waiter *waiter)
+{
+	uint64_t job;
+	int error = weft_submit_syncs(waiter->w.fd, waiter->w.queue, &waiter->stream, NULL, 0, &job);
+
+	return error ?: weft_wait_job(waiter->w.fd, waiter->w.queue, job, 10 * WEFT_PATIENCE_S);
+}
+
 /* Jobs of another queue wait for it. */
 static int run_dependent_jobs(struct waiter *waiter)
 {
@@ -180,6 +189,7 @@ static int die(double limit)
 {
 	struct waiter waiters[] = {
 		{.call = run_jobs, .name = "jobs"},
+		{.call = run_numbered_jobs, .name = "jobs by number"},
 		{.call = run_dependent_jobs, .name = "jobs that wait for jobs"},
 		{.call = bind, .name = "binds"},
 		{.call = bind_asynchronously, .name = "asynchronous binds"},

@@ -197,6 +197,29 @@ TEST_F(removal, waiters_are_woken)
 	EXPECT_EQ(0, waiter.error);
 }
 
+static void *wait_for_number(void *argument)
+{
+	struct waiter *waiter = argument;
+
+	waiter->error = weft_wait_job(waiter->w.fd, waiter->w.queue, 8, WEFT_PATIENCE_S);
+	return NULL;
+}
+
+TEST_F(removal, waiters_for_numbers_are_woken)
+{
+	struct waiter waiter;
+	pthread_t thread;
+
+	for (int i = 0; i < 8; i++)
+		ASSERT_EQ(0, weft_submit(&self->w, &self->busy));
+	waiter.w = self->w;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, wait_for_number, &waiter));
+	usleep(20000);
+	ASSERT_EQ(0, unbind(self));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(ENODEV, waiter.error);
+}
+
 TEST_F(removal, binds_that_wait_end)
 {
 	struct drm_weft_bind_op op = {.handle = self->host.handle, .address = 2 * AT, .range = WEFT_PAGE};

@@ -560,6 +560,17 @@ int weft_wait(int fd, uint32_t handle, uint64_t point, double seconds)
 	return weft_ioctl(fd, DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT, &wait);
 }
 
+int weft_wait_job(int fd, uint32_t queue, uint64_t job, double seconds)
+{
+	struct drm_weft_wait wait = {.queue = queue, .job = job};
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (seconds > 0)
+		wait.deadline_ns = now.tv_sec * 1000000000ll + now.tv_nsec + (int64_t)(seconds * 1e9);
+	return weft_ioctl(fd, DRM_IOCTL_WEFT_WAIT, &wait);
+}
+
 int weft_fence_error(int fd, uint32_t handle)
 {
 	struct drm_syncobj_handle export = {

@@ -126,6 +126,8 @@ int weft_syncobj_free(int fd, uint32_t handle);
 int weft_syncobj_signal(int fd, uint32_t handle, uint64_t point);
 /** Wait for a point, 0: of a binary syncobj.  A negative time only looks. */
 int weft_wait(int fd, uint32_t handle, uint64_t point, double seconds);
+/* For a job by its number: with the kernel, which polls for a while. */
+int weft_wait_job(int fd, uint32_t queue, uint64_t job, double seconds);
 /** Error of the fence of a binary syncobj that was reached.  (A timeline forgets the fences of points reached.) */
 int weft_fence_error(int fd, uint32_t handle);
 

@@ -45,7 +45,7 @@ extern "C" {
 
 #define DRM_WEFT_NAME "weft"
 #define DRM_WEFT_MAJOR 1
-#define DRM_WEFT_MINOR 0
+#define DRM_WEFT_MINOR 1
 
 #define DRM_WEFT_QUERY 0x00
 #define DRM_WEFT_CONTEXT_CREATE 0x01
@@ -57,6 +57,7 @@ extern "C" {
 #define DRM_WEFT_QUEUE_CREATE 0x07
 #define DRM_WEFT_QUEUE_DESTROY 0x08
 #define DRM_WEFT_SUBMIT 0x09
+#define DRM_WEFT_WAIT 0x0a /* since 1.1 */
 
 /**
  * struct drm_weft_array - an array in the caller's memory
@@ -442,6 +443,33 @@ struct drm_weft_submit {
 	__u64 job;
 };
 
+/** Poll, but do not sleep: ETIME if the job does not end meanwhile.  The deadline must be 0. */
+#define DRM_WEFT_WAIT_POLL (1 << 0)
+
+/**
+ * struct drm_weft_wait - DRM_WEFT_WAIT: wait for the end of a job; since version 1.1
+ * @queue: number of the queue
+ * @flags: DRM_WEFT_WAIT_*
+ * @job: number of the job in its queue, not 0 and not more than were submitted
+ * @deadline_ns: in CLOCK_MONOTONIC: when to give up, with ETIME.  0, or what has passed: only look
+ * @ended: out: number of the last job of the queue that has ended, like all before it
+ * @failed: out: as drm_weft_queue_info.failed
+ *
+ * Returns once the job and all before it in the queue have ended, with or without success.
+ * Of a job that was submitted without a syncobj nothing else tells the end.  The caller
+ * polls for a short time (the module's parameter poll_us) if jobs of the queue have
+ * mostly been that short lately, and sleeps then: so the end of a short job costs
+ * neither an interrupt nor the way through a fence.
+ */
+struct drm_weft_wait {
+	__u32 queue;
+	__u32 flags;
+	__u64 job;
+	__s64 deadline_ns;
+	__u64 ended;
+	__u64 failed;
+};
+
 #define DRM_IOCTL_WEFT_QUERY DRM_IOWR(DRM_COMMAND_BASE + DRM_WEFT_QUERY, struct drm_weft_query)
 #define DRM_IOCTL_WEFT_CONTEXT_CREATE \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_WEFT_CONTEXT_CREATE, struct drm_weft_context_create)
@@ -455,6 +483,7 @@ struct drm_weft_submit {
 #define DRM_IOCTL_WEFT_QUEUE_CREATE DRM_IOWR(DRM_COMMAND_BASE + DRM_WEFT_QUEUE_CREATE, struct drm_weft_queue_create)
 #define DRM_IOCTL_WEFT_QUEUE_DESTROY DRM_IOW(DRM_COMMAND_BASE + DRM_WEFT_QUEUE_DESTROY, struct drm_weft_queue_destroy)
 #define DRM_IOCTL_WEFT_SUBMIT DRM_IOWR(DRM_COMMAND_BASE + DRM_WEFT_SUBMIT, struct drm_weft_submit)
+#define DRM_IOCTL_WEFT_WAIT DRM_IOWR(DRM_COMMAND_BASE + DRM_WEFT_WAIT, struct drm_weft_wait)
 
 #if defined(__cplusplus)
 }

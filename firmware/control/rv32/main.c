@@ -34,14 +34,17 @@ static void boot(void)
 	chip_write(SOC_RAISE, WEFT_HW_VECTOR_EVENT);
 }
 
-/* Nothing is to be done: may the core sleep?  It looks for requests a while longer first. */
+/*
+ * Nothing is to be done: may the core sleep?  With no job at all it looks for requests a
+ * while longer first: the host may submit the next one now that it knows of the last's end.
+ */
 static bool may_sleep(uint64_t active)
 {
 	uint32_t poll_ns = CHIP_MAILBOX->poll_ns;
 
 	if (poll_ns > WEFT_HW_MAX_POLL_NS)
 		poll_ns = WEFT_HW_MAX_POLL_NS;
-	if (poll_ns && chip_time() - active < poll_ns)
+	if (poll_ns && !job_any() && chip_time() - active < poll_ns)
 		return false;
 	return request_arm();
 }

@@ -163,8 +163,9 @@ bool request_turn(void)
 		for (uint32_t i = 0; i < sizeof(request) / 4; i++)
 			to[i] = from[i];
 		head++;
-		mailbox->request_head = head;
 		handle(&request, entry);
+		/* Now the host finds a job that was taken in its slot, or answered. */
+		mailbox->request_head = head;
 		taken = true;
 	}
 	finish_waiting();

@@ -45,7 +45,8 @@ function row(what, figure, unit, to, r, aim) {
 END {
 	printf "%-34s %16s  %-28s %6s  %s\n", "medians of " boots " boots", "", "beside", "ratio", "aim"
 	row("no-op job, submit to complete", median("noop") / 1e3, "us", "doorbell round trip", ratio("noop", "doorbell"), "<= 1.6")
-	row("  the same, waiting for no timeline", median("noop-binary") / 1e3, "us", "doorbell round trip", ratio("noop-binary", "doorbell"), "")
+	row("  waiting for a timeline syncobj", median("noop-timeline") / 1e3, "us", "doorbell round trip", ratio("noop-timeline", "doorbell"), "")
+	row("  waiting for a binary syncobj", median("noop-binary") / 1e3, "us", "doorbell round trip", ratio("noop-binary", "doorbell"), "")
 	row("", median("noop") / 1e3, "us", "virtio-blk read, 4 KiB", ratio("noop", "disk"), "<= 0.4")
 	row("", median("noop") / 1e3, "us", "drm_sched job, mock device", ratio("noop", "sched"), "")
 	row("doorbell round trip", median("doorbell") / 1e3, "us", "virtio-blk read, 4 KiB", ratio("doorbell", "disk"), "")
