@@ -64,6 +64,11 @@ struct accel_backend {
 
 	/** Locked.  Take a job whose turn it is; cannot fail. */
 	void (*submit)(struct accel_job *job);
+	/**
+	 * Locked, but leaves the lock for a while.  Somebody waits for the queue, whose first
+	 * job was issued: look for its end for a short time, as far as that is of use.  May be NULL.
+	 */
+	void (*poll)(struct accel_queue *queue);
 	/** Records traces through accel_trace_add(). */
 	bool traces;
 };

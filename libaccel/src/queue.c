@@ -214,6 +214,9 @@ ACCEL_EXPORT int accel_queue_wait(struct accel_queue *queue, uint64_t point, uin
 		deadline = deadline_after(timeout_ns);
 	accel_lock(device);
 	queue->waiters++;
+	if (timeout_ns && queue->timeline.value < point && device->backend->poll && queue->first &&
+	    queue->first->state == JOB_ISSUED)
+		device->backend->poll(queue);
 	while (queue->timeline.value < point && result != ETIMEDOUT) {
 		if (!timeout_ns)
 			result = ETIMEDOUT;

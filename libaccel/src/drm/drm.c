@@ -267,5 +267,6 @@ const struct accel_backend accel_backend_drm = {
 	.buffer_new = drm_buffer_new,
 	.buffer_free = drm_buffer_free,
 	.submit = drm_submit,
+	.poll = drm_poll,
 	.traces = false,
 };

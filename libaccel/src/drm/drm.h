@@ -24,6 +24,7 @@ struct drm_device {
 	int ended_fd;		  /* eventfd that counts ended jobs */
 	pthread_t waiter;
 	bool closing;
+	bool no_wait; /* the driver is older than DRM_WEFT_WAIT */
 };
 
 /* Memory for a copy of a stream, in host memory that the device reads. */
@@ -44,6 +45,7 @@ struct drm_queue {
 	uint32_t id;
 	uint32_t syncobj;   /* timeline; job n signals point n */
 	uint64_t submitted; /* jobs accepted by the kernel */
+	uint64_t succeeded; /* of them, those of which polling has found that all did */
 };
 
 /* memory.c */
@@ -59,6 +61,7 @@ void drm_buffer_free(struct accel_buffer *buffer);
 int drm_queue_new(struct accel_queue *queue);
 void drm_queue_free(struct accel_queue *queue);
 void drm_submit(struct accel_job *job);
+void drm_poll(struct accel_queue *queue);
 int drm_waiter_start(struct drm_device *drm);
 void drm_waiter_stop(struct drm_device *drm);
 

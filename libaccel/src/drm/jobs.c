@@ -2,7 +2,8 @@
 /*
  * Jobs of the drm backend.  A stream is copied to memory that the device reads, and
  * submitted with a point on its queue's timeline syncobj.  The kernel counts the
- * points reached on an eventfd, which one thread waits for.
+ * points reached on an eventfd, which one thread waits for.  Who waits for a short job
+ * has the kernel poll for its end before that.
  */
 #include "drm.h"
 
@@ -167,6 +168,8 @@ static void outcome(struct drm_device *drm, const struct accel_job *job, struct 
 	};
 
 	*fault = *cause = success;
+	if (queue->succeeded == queue->submitted)
+		return;
 	if (!drmIoctl(drm->fd, DRM_IOCTL_WEFT_QUERY, &query) && !queue_info.failed)
 		return;
 	*fault = queue_info.fault.reason ? queue_info.fault : cancelled;
@@ -193,9 +196,13 @@ static struct accel_job *take_ended(struct drm_device *drm)
 		 * A queue has one job in the kernel at a time: its last.  A node whose device was
 		 * removed answers no question any more: all its jobs have ended.
 		 */
-		if (drmSyncobjQuery(drm->fd, &queue->syncobj, &reached, 1))
+		if (queue->succeeded == queue->submitted)
+			reached = queue->submitted;
+		else if (drmSyncobjQuery(drm->fd, &queue->syncobj, &reached, 1)) {
 			drm->device->gone = true;
-		else if (reached < queue->submitted)
+			reached = queue->submitted;
+		}
+		if (reached < queue->submitted)
 			continue;
 		*link = job->backend_next;
 		return job;
@@ -217,6 +224,28 @@ static void collect(struct drm_device *drm)
 		outcome(drm, job, &fault, &cause);
 		accel_job_end(job, &fault, &cause);
 	}
+}
+
+/* Anything but success is left to the thread, which asks for all that there is to know. */
+void drm_poll(struct accel_queue *queue)
+{
+	struct accel_device *device = queue->context->device;
+	struct drm_device *drm = device->data;
+	struct drm_queue *own = queue->data;
+	struct drm_weft_wait wait = {.queue = own->id, .flags = DRM_WEFT_WAIT_POLL, .job = own->submitted};
+	int error;
+
+	if (drm->no_wait)
+		return;
+	accel_unlock(device);
+	error = drmIoctl(drm->fd, DRM_IOCTL_WEFT_WAIT, &wait) ? errno : 0;
+	accel_lock(device);
+	if (error == EINVAL)
+		drm->no_wait = true;
+	if (error || wait.failed || wait.ended < own->submitted)
+		return;
+	own->succeeded = own->submitted;
+	collect(drm);
 }
 
 static void *waiter_thread(void *argument)
