@@ -41,7 +41,7 @@ struct planning {
 /* Graphs of so many are planned with their least budget at once. */
 #define FEW_OPERATIONS 600
 /* Better plans are looked for among graphs of so many operations together... */
-#define MOST_IMPROVED 40000
+#define MOST_IMPROVED 16000
 /* ...unless seconds and joules are together so little above everything once. */
 #define GOOD_ENOUGH (2 * 1.005)
 /* Host budgets that are tried where neither the device's nor the host's is enough alone. */
