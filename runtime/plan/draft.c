@@ -73,7 +73,7 @@ uint32_t weft_draft_block(struct weft_draft *draft, enum weft_tier tier, uint32_
 	return draft->blocks++;
 }
 
-/* Moving loads. */
+/* Moving loads and page-outs. */
 
 struct mover {
 	struct weft_draft *draft;
@@ -123,6 +123,25 @@ static void move_back(struct mover *m, uint32_t i, uint32_t floor, enum weft_tie
 		j--;
 	for (uint32_t k = j; k < i; k++)
 		m->live[tier][k] += block->bytes;
+	m->key[i] = j - 0.5;
+}
+
+/*
+ * Move action @i, which pages out, back to just behind @floor at most: what is made anew in
+ * the place of the value then need not wait.
+ */
+static void page_out_early(struct mover *m, uint32_t i, uint32_t floor, double seconds)
+{
+	const struct weft_block *block = &m->draft->block[m->draft->action[i].block];
+	uint32_t j = i;
+
+	if (block->start || block->end != WEFT_NONE) {
+		move_back(m, i, floor, WEFT_TIER_HOST, seconds);
+		return;
+	}
+	/* A home, which is there anyway. */
+	while (j > floor + 1 && m->clock[i] - m->clock[j - 1] <= seconds)
+		j--;
 	m->key[i] = j - 0.5;
 }
 
@@ -181,17 +200,21 @@ static void move_loads(struct mover *m, uint32_t *last)
 	const uint32_t bases = problem->bases;
 	uint32_t *freed = last + bases; /* per base: last action that ended its device copy, or took it over */
 	uint32_t *hosted = last + 2 * bases, *unhosted = last + 3 * bases, *stored = last + 4 * bases;
+	uint32_t *made = last + 5 * bases; /* per base: last action that changed its device copy */
 
 	/* All floors start "before the first action", which is encoded as 0: nothing moves before action 1. */
-	memset(last, 0, 5 * (size_t)bases * sizeof(*last));
+	memset(last, 0, 6 * (size_t)bases * sizeof(*last));
 	for (uint32_t i = 0; i < draft->actions; i++) {
 		const struct weft_draft_action *action = &draft->action[i];
 		uint32_t b = action->subject;
 		double bytes;
 
 		if (action->kind == WEFT_ACTION_COMPUTE) {
-			for (unsigned int t = 0; t < problem->touches[b]; t++)
+			for (unsigned int t = 0; t < problem->touches[b]; t++) {
 				freed[problem->touch[b][t].base] = i;
+				if (problem->touch[b][t].kinds != WEFT_TOUCH_READ)
+					made[problem->touch[b][t].base] = i;
+			}
 			continue;
 		}
 		bytes = (double)problem->base[b].bytes;
@@ -199,6 +222,7 @@ static void move_loads(struct mover *m, uint32_t *last)
 		case WEFT_ACTION_PAGE_IN:
 			move_back(m, i, hosted[b] > freed[b] ? hosted[b] : freed[b], WEFT_TIER_DEVICE,
 				  m->ahead * weft_transfer_seconds(&costs->page_in, bytes));
+			made[b] = i;
 			break;
 		case WEFT_ACTION_LOAD:
 			move_back(m, i, stored[b] > unhosted[b] ? stored[b] : unhosted[b], WEFT_TIER_HOST,
@@ -207,7 +231,9 @@ static void move_loads(struct mover *m, uint32_t *last)
 			hosted[b] = m->key[i] < i ? (uint32_t)m->key[i] : i;
 			break;
 		case WEFT_ACTION_PAGE_OUT:
-			hosted[b] = i;
+			page_out_early(m, i, made[b] > unhosted[b] ? made[b] : unhosted[b],
+				       m->ahead * weft_transfer_seconds(&costs->page_out, bytes));
+			hosted[b] = m->key[i] < i ? (uint32_t)m->key[i] : i;
 			break;
 		case WEFT_ACTION_STORE:
 			stored[b] = i;
@@ -225,7 +251,7 @@ static void move_loads(struct mover *m, uint32_t *last)
 int weft_draft_prefetch(struct weft_draft *draft, const uint64_t room[WEFT_TIERS], double ahead)
 {
 	struct mover m = {.draft = draft, .room = room, .ahead = ahead};
-	uint32_t *last = malloc((5 * (size_t)draft->problem->bases + 1) * sizeof(*last));
+	uint32_t *last = malloc((6 * (size_t)draft->problem->bases + 1) * sizeof(*last));
 	int result = -ENOMEM;
 
 	m.live[0] = calloc(draft->actions + 1, sizeof(uint64_t));

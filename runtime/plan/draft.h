@@ -67,7 +67,7 @@ struct weft_tactics {
  */
 int weft_simulate(const struct weft_problem *problem, const struct weft_tactics *tactics, struct weft_draft **draft);
 
-/** Move loads earlier, where @room allows, so that they overlap with compute.  @ahead scales how far. */
+/** Move loads and page-outs earlier, where @room allows, so that they overlap with compute.  @ahead scales how far. */
 int weft_draft_prefetch(struct weft_draft *draft, const uint64_t room[WEFT_TIERS], double ahead);
 
 /** Give every block its offset, trying for peaks within @room; peaks are in draft->peak. */

@@ -585,14 +585,88 @@ static void checker_refuses_broken_plans(void **state)
 	}
 }
 
+/* The plan that pages activations to the host in so much device memory, with transfers moved @ahead. */
+static struct weft_plan *paging_plan(const struct setting *s, uint64_t device, double ahead)
+{
+	const uint64_t room[WEFT_TIERS] = {device, UINT64_MAX, 0}, unlimited[] = {UINT64_MAX, UINT64_MAX, 0};
+	struct weft_tactics tactics = {.room = {device, UINT64_MAX, 0}, .in_place = true, .page_host = true};
+	const struct weft_budget budget = {.bytes = {UINT64_MAX, UINT64_MAX, 0}};
+	struct weft_problem *problem;
+	struct weft_draft *draft;
+	struct weft_plan *p = NULL;
+
+	assert_int_equal(weft_problem_new(s->graph, &s->costs, WEFT_ORDER_GRAPH, &problem), 0);
+	tactics.home = calloc(problem->bases, 1);
+	assert_non_null(tactics.home);
+	if (!weft_simulate(problem, &tactics, &draft)) {
+		if (ahead > 0)
+			assert_int_equal(weft_draft_prefetch(draft, room, ahead), 0);
+		assert_int_equal(weft_draft_pack(draft, unlimited), 0);
+		assert_int_equal(weft_draft_finish(draft, &p), 0);
+		if (weft_plan_check(p, s->graph, &budget))
+			fail_msg("%s", weft_error());
+		weft_draft_free(draft);
+	}
+	free((void *)tactics.home);
+	weft_problem_free(problem);
+	return p;
+}
+
+/* Operations that run before values are paged out, over all of these. */
+static unsigned int page_outs_after(const struct weft_plan *p)
+{
+	unsigned int operations = 0, sum = 0;
+
+	for (uint32_t i = 0; i < p->actions; i++) {
+		operations += p->action[i].kind == WEFT_ACTION_COMPUTE;
+		sum += p->action[i].kind == WEFT_ACTION_PAGE_OUT ? operations : 0;
+	}
+	return sum;
+}
+
+/* Moved ahead, values leave when they have been made, and not only when their memory is wanted. */
+static void page_outs_go_early(void **state)
+{
+	unsigned int earlier = 0, compared = 0;
+	double late = 0, early = 0;
+
+	(void)state;
+	for (uint64_t seed = 400; seed < 400 + GRAPHS; seed++) {
+		struct weft_plan *before, *after;
+		struct setting s;
+
+		set_up(&s, seed, 24);
+		before = paging_plan(&s, unconstrained_peak(&s) * 7 / 10, 0);
+		after = before ? paging_plan(&s, unconstrained_peak(&s) * 7 / 10, 4) : NULL;
+		if (before) {
+			assert_true(page_outs_after(after) <= page_outs_after(before));
+			earlier += page_outs_after(after) < page_outs_after(before);
+			late += before->seconds;
+			early += after->seconds;
+			compared++;
+		}
+		weft_plan_free(before);
+		weft_plan_free(after);
+		tear_down(&s);
+	}
+	assert_true(compared > 0 && earlier > compared / 2);
+	assert_true(early < late);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plans_hold_at_every_budget),	       cmocka_unit_test(plans_are_above_the_bound),
-		cmocka_unit_test(recomputation_leaves_nothing_behind), cmocka_unit_test(least_budget_is_an_edge),
-		cmocka_unit_test(host_budget_spills_to_storage),       cmocka_unit_test(little_host_memory),
-		cmocka_unit_test(more_host_memory_is_no_loss),	       cmocka_unit_test(planning_is_deterministic),
-		cmocka_unit_test(policies_keep_to_their_means),	       cmocka_unit_test(time_budget),
+		cmocka_unit_test(plans_hold_at_every_budget),
+		cmocka_unit_test(plans_are_above_the_bound),
+		cmocka_unit_test(recomputation_leaves_nothing_behind),
+		cmocka_unit_test(least_budget_is_an_edge),
+		cmocka_unit_test(host_budget_spills_to_storage),
+		cmocka_unit_test(little_host_memory),
+		cmocka_unit_test(more_host_memory_is_no_loss),
+		cmocka_unit_test(planning_is_deterministic),
+		cmocka_unit_test(policies_keep_to_their_means),
+		cmocka_unit_test(time_budget),
+		cmocka_unit_test(page_outs_go_early),
 		cmocka_unit_test(checker_refuses_broken_plans),
 	};
 
