@@ -14,14 +14,13 @@
 /* Cosine of the angle between inequalities of one round. */
 #define MOST_PARALLEL 0.7
 
-enum demand { READ, CARRIED, READER };
-
 /* The most violated inequality for one demand. */
 struct cut {
 	double violation;
 	uint32_t from, to; /* segments */
 	uint32_t node, reader;
-	enum demand demand;
+	uint32_t stage; /* of segment to */
+	enum poet_demand demand;
 };
 
 struct separation {
@@ -118,7 +117,7 @@ static bool is_saved_enough(const struct separation *p, uint32_t i, double loade
 }
 
 /* The best path to each node that is older than segment a. */
-static void find_paths(struct separation *p, uint32_t a, uint32_t b)
+static void find_paths(const struct separation *p, uint32_t a, uint32_t b)
 {
 	const struct poet_relaxation *r = p->r;
 	const struct weft_poet_adjacency *input = &r->instance->input;
@@ -172,7 +171,7 @@ static int note_demands(struct separation *p, uint32_t a, uint32_t b, size_t *sl
 {
 	const struct poet_relaxation *r = p->r;
 	const struct weft_poet_adjacency *input = &r->instance->input, *reader = &r->instance->reader;
-	uint32_t end = r->segment[a].first, nodes = r->instance->nodes;
+	uint32_t end = r->segment[a].first, last = r->segment[b].last, nodes = r->instance->nodes;
 	int status = 0;
 
 	for (uint32_t t = r->segment[b].first; t <= r->segment[b].last && !status; t++)
@@ -180,18 +179,20 @@ static int note_demands(struct separation *p, uint32_t a, uint32_t b, size_t *sl
 			uint32_t v = input->item[e];
 
 			if (v < end)
-				status = note(p, &slot[v], (struct cut){1 - p->least[v], a, b, v, 0, READ});
+				status = note(p, &slot[v], (struct cut){1 - p->least[v], a, b, v, 0, t, POET_READ});
 		}
 	for (uint32_t v = 0; v < end && !status; v++) {
 		if (p->least[v] >= 1 - LEAST_VIOLATION)
 			continue;
-		status = note(p, &slot[nodes + v], (struct cut){through(p, b, v) - p->least[v], a, b, v, 0, CARRIED});
+		status = note(p, &slot[nodes + v],
+			      (struct cut){through(p, b, v) - p->least[v], a, b, v, 0, last, POET_CARRIED});
 		for (uint32_t e = reader->start[v]; e < reader->start[v + 1] && !status; e++) {
 			uint32_t w = reader->item[e];
 
 			if (r->segment_of[w] < b)
 				status = note(p, &slot[2 * (size_t)nodes + w],
-					      (struct cut){value(p, POET_RUN, b, w) - p->least[v], a, b, v, w, READER});
+					      (struct cut){value(p, POET_RUN, b, w) - p->least[v], a, b, v, w, last,
+							   POET_READER});
 		}
 	}
 	return status;
@@ -208,34 +209,28 @@ static int by_violation(const void *left, const void *right)
 	return a->node != b->node ? (a->node < b->node ? -1 : 1) : (int)a->demand - (int)b->demand;
 }
 
-static void write_cut(struct separation *p, struct poet_relaxation *r, const struct cut *cut)
+static int write_cut(const struct separation *p, struct poet_relaxation *r, struct poet_pool *pool,
+		     const struct cut *cut)
 {
-	struct poet_row row = poet_row_begin(&r->program, 0);
-	uint32_t b = cut->to;
+	struct poet_path path = {
+		.demand = cut->demand, .from = r->segment[cut->from].first, .to = cut->stage, .reader = cut->reader};
 
-	find_paths(p, cut->from, b);
-	if (cut->demand == READ) {
-		row.most -= 1;
-	} else if (cut->demand == CARRIED) {
-		poet_row_add(&row, poet_relaxation_column(r, POET_KEEP, b, cut->node), 1);
-		poet_row_add(&row, poet_relaxation_column(r, POET_BACK, b, cut->node), 1);
-	} else {
-		poet_row_add(&row, poet_relaxation_column(r, POET_RUN, b, cut->reader), 1);
+	find_paths(p, cut->from, cut->to);
+	for (uint32_t i = cut->node, end = i;; i = end) {
+		path.length++;
+		end = p->next[i];
+		if (end == i)
+			break;
 	}
-	for (uint32_t i = cut->node;; i = p->next[i]) {
-		poet_row_add_present(r, &row, cut->from, i, -1);
-		if (is_saved_enough(p, i, between(p, p->loads, i, cut->from, loads_end(r, b))))
-			poet_row_add(&row, r->save[i], -1);
-		else
-			for (uint32_t s = cut->from; s < loads_end(r, b); s++)
-				poet_row_add(&row, poet_relaxation_column(r, POET_LOAD, s, i), -1);
-		if (p->next[i] != i)
-			continue;
-		for (uint32_t s = cut->from; s <= b; s++)
-			poet_row_add(&row, poet_relaxation_column(r, POET_RUN, s, i), -1);
-		break;
+	path.item = malloc(path.length * sizeof(*path.item));
+	if (!path.item)
+		return -ENOMEM;
+	for (uint32_t i = cut->node, k = 0; k < path.length; i = p->next[i]) {
+		double loaded = between(p, p->loads, i, cut->from, loads_end(r, cut->to));
+
+		path.item[k++] = i | (is_saved_enough(p, i, loaded) ? POET_PATH_SAVE : 0);
 	}
-	poet_row_end(&row);
+	return poet_pool_add(pool, r, path);
 }
 
 /* Does the last row say much the same as one of the rows from @first on?  Cells are all 1 or -1. */
@@ -259,23 +254,22 @@ static bool is_parallel(struct separation *p, const struct poet_program *program
 	return found;
 }
 
-static void write_cuts(struct separation *p, struct poet_relaxation *r, int limit)
+static int write_cuts(struct separation *p, struct poet_relaxation *r, struct poet_pool *pool, int limit)
 {
 	struct poet_program *program = &r->program;
-	int first = program->rows;
+	int first = program->rows, status = 0;
 
-	for (size_t c = 0; c < p->cuts && program->rows - first < limit && !program->failed; c++) {
+	for (size_t c = 0; c < p->cuts && program->rows - first < limit && !status; c++) {
 		if (p->cut[c].violation < LEAST_OF_MOST * p->cut[0].violation)
 			break;
-		write_cut(p, r, &p->cut[c]);
-		if (!program->failed && is_parallel(p, program, first)) {
-			program->rows--;
-			program->cells = program->row_start[program->rows];
-		}
+		status = write_cut(p, r, pool, &p->cut[c]);
+		if (!status && is_parallel(p, program, first))
+			poet_pool_undo(pool, r);
 	}
+	return status;
 }
 
-int poet_add_cuts(struct poet_relaxation *r, const double *x, int limit)
+int poet_add_cuts(struct poet_relaxation *r, struct poet_pool *pool, const double *x, int limit)
 {
 	struct separation p = {.r = r, .x = x};
 	size_t slots = 3 * (size_t)r->instance->nodes;
@@ -291,9 +285,7 @@ int poet_add_cuts(struct poet_relaxation *r, const double *x, int limit)
 	}
 	if (!status && p.cuts) {
 		qsort(p.cut, p.cuts, sizeof(*p.cut), by_violation);
-		write_cuts(&p, r, limit);
-		if (r->program.failed)
-			status = -ENOMEM;
+		status = write_cuts(&p, r, pool, limit);
 	}
 	clear(&p);
 	free(slot);

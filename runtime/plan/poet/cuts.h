@@ -16,12 +16,12 @@
 #ifndef WEFT_PLAN_POET_CUTS_H
 #define WEFT_PLAN_POET_CUTS_H
 
-#include "plan/poet/relax.h"
+#include "plan/poet/pool.h"
 
 /**
- * Add to the relaxation the inequalities that @x breaks most, at most @limit.
+ * Add to the relaxation and to @pool the inequalities that @x breaks most, at most @limit.
  * Returns how many, or -ENOMEM.
  */
-int poet_add_cuts(struct poet_relaxation *relaxation, const double *x, int limit);
+int poet_add_cuts(struct poet_relaxation *relaxation, struct poet_pool *pool, const double *x, int limit);
 
 #endif /* WEFT_PLAN_POET_CUTS_H */

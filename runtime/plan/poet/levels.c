@@ -8,12 +8,10 @@
 /* Less than this is not worth a row. */
 #define LEAST_VIOLATION 0.01
 
-enum { ONCE, LEVEL };
-
 struct broken {
 	double violation;
-	int kind;
-	uint32_t segment, node; /* the position, for LEVEL */
+	enum poet_level_kind kind;
+	uint32_t segment, node; /* the position, for POET_LEVEL_AFTER */
 };
 
 struct separation {
@@ -24,11 +22,8 @@ struct separation {
 	size_t count, room;
 };
 
-/* What a tensor's share of a level is at least. */
-enum term { ABSENT, FIXED, PRESENT, THROUGH, RUNS, READER, WAITS };
-
 struct share {
-	enum term term;
+	enum poet_share_term term;
 	uint32_t reader;
 	double value;
 };
@@ -60,7 +55,7 @@ static int note(struct separation *p, struct broken broken)
 	return 0;
 }
 
-static void take_more(struct share *share, enum term term, uint32_t reader, double value)
+static void take_more(struct share *share, enum poet_share_term term, uint32_t reader, double value)
 {
 	if (value > share->value)
 		*share = (struct share){term, reader, value};
@@ -71,27 +66,27 @@ static struct share share_of(const struct separation *p, uint32_t s, uint32_t k,
 {
 	const struct weft_poet_adjacency *reader = &p->r->instance->reader;
 	uint32_t t = p->r->segment[s].first;
-	struct share share = {ABSENT, 0, 0};
+	struct share share = {POET_SHARE_ABSENT, 0, 0};
 	double waits = present(p, s, i);
 
 	if (i > k) {
-		take_more(&share, PRESENT, 0, waits);
+		take_more(&share, POET_SHARE_PRESENT, 0, waits);
 		return share;
 	}
 	if (p->read[i])
-		return (struct share){FIXED, 0, 1};
-	take_more(&share, THROUGH, 0, value(p, POET_KEEP, s, i) + value(p, POET_BACK, s, i));
+		return (struct share){POET_SHARE_FIXED, 0, 1};
+	take_more(&share, POET_SHARE_THROUGH, 0, value(p, POET_KEEP, s, i) + value(p, POET_BACK, s, i));
 	if (i == k)
-		take_more(&share, RUNS, 0, value(p, POET_RUN, s, i));
+		take_more(&share, POET_SHARE_RUNS, 0, value(p, POET_RUN, s, i));
 	for (uint32_t e = reader->start[i]; e < reader->start[i + 1] && reader->item[e] < t; e++) {
 		double runs = value(p, POET_RUN, s, reader->item[e]);
 
 		if (reader->item[e] >= k)
-			take_more(&share, READER, reader->item[e], runs);
+			take_more(&share, POET_SHARE_READER, reader->item[e], runs);
 		else
 			waits -= runs;
 	}
-	take_more(&share, WAITS, 0, waits);
+	take_more(&share, POET_SHARE_WAITS, 0, waits);
 	return share;
 }
 
@@ -106,7 +101,7 @@ static double level_violation(const struct separation *p, uint32_t s, uint32_t k
 	return level * p->r->per_byte - 1;
 }
 
-static void mark_reads(struct separation *p, uint32_t t, bool mark)
+static void mark_reads(const struct separation *p, uint32_t t, bool mark)
 {
 	const struct weft_poet_adjacency *input = &p->r->instance->input;
 
@@ -118,7 +113,7 @@ static void mark_reads(struct separation *p, uint32_t t, bool mark)
 static int note_levels(struct separation *p, uint32_t s)
 {
 	uint32_t t = p->r->segment[s].first;
-	struct broken worst = {0, LEVEL, s, 0};
+	struct broken worst = {0, POET_LEVEL_AFTER, s, 0};
 
 	mark_reads(p, t, true);
 	for (uint32_t k = 0; k < t; k++) {
@@ -148,7 +143,7 @@ static int note_all(struct separation *p)
 		for (uint32_t s = r->segment_of[i] + 1; s <= r->last[i] && !status; s++)
 			status = note(p, (struct broken){value(p, POET_RUN, s, i) + value(p, POET_LOAD, s, i) +
 								 present(p, s, i) - 1,
-							 ONCE, s, i});
+							 POET_LEVEL_ONCE, s, i});
 	return status;
 }
 
@@ -160,95 +155,130 @@ static int by_violation(const void *left, const void *right)
 		return a->violation > b->violation ? -1 : 1;
 	if (a->segment != b->segment)
 		return a->segment < b->segment ? -1 : 1;
-	return a->node != b->node ? (a->node < b->node ? -1 : 1) : a->kind - b->kind;
+	return a->node != b->node ? (a->node < b->node ? -1 : 1) : (int)a->kind - (int)b->kind;
 }
 
-static void write_once(struct separation *p, const struct broken *broken)
+static void write_once(struct poet_relaxation *r, uint32_t s, uint32_t i)
 {
-	struct poet_relaxation *r = p->r;
 	struct poet_row row = poet_row_begin(&r->program, 1);
 
-	poet_row_add(&row, poet_relaxation_column(r, POET_RUN, broken->segment, broken->node), 1);
-	poet_row_add(&row, poet_relaxation_column(r, POET_LOAD, broken->segment, broken->node), 1);
-	poet_row_add_present(r, &row, broken->segment, broken->node, 1);
+	poet_row_add(&row, poet_relaxation_column(r, POET_RUN, s, i), 1);
+	poet_row_add(&row, poet_relaxation_column(r, POET_LOAD, s, i), 1);
+	poet_row_add_present(r, &row, s, i, 1);
 	poet_row_end(&row);
 }
 
 static void add_share(const struct poet_relaxation *r, struct poet_row *row, uint32_t s, uint32_t k, uint32_t i,
-		      const struct share *share)
+		      const struct poet_share *share)
 {
 	const struct weft_poet_adjacency *reader = &r->instance->reader;
 	double weight = (double)r->instance->node[i].bytes * r->per_byte;
 
 	switch (share->term) {
-	case ABSENT:
-	case FIXED:
+	case POET_SHARE_ABSENT:
+	case POET_SHARE_FIXED:
 		break;
-	case PRESENT:
+	case POET_SHARE_PRESENT:
 		poet_row_add_present(r, row, s, i, weight);
 		break;
-	case THROUGH:
+	case POET_SHARE_THROUGH:
 		poet_row_add(row, poet_relaxation_column(r, POET_KEEP, s, i), weight);
 		poet_row_add(row, poet_relaxation_column(r, POET_BACK, s, i), weight);
 		break;
-	case RUNS:
+	case POET_SHARE_RUNS:
 		poet_row_add_run(r, row, s, i, weight);
 		break;
-	case READER:
+	case POET_SHARE_READER:
 		poet_row_add_run(r, row, s, share->reader, weight);
 		break;
-	case WAITS:
+	case POET_SHARE_WAITS:
 		poet_row_add_present(r, row, s, i, weight);
 		for (uint32_t e = reader->start[i]; e < reader->start[i + 1] && reader->item[e] < k; e++)
 			poet_row_add_run(r, row, s, reader->item[e], -weight);
 	}
 }
 
-static void write_level(struct separation *p, const struct broken *broken)
+static void write_after(struct poet_relaxation *r, uint32_t s, const struct poet_level *level)
 {
-	struct poet_relaxation *r = p->r;
-	uint32_t s = broken->segment, t = r->segment[s].first;
+	struct poet_row row = poet_row_begin(&r->program, 0);
 	uint64_t fixed = 0;
 	size_t sizes = 0;
-	struct poet_row row = poet_row_begin(&r->program, 0);
 
-	mark_reads(p, t, true);
-	for (uint32_t i = 0; i < t; i++) {
-		struct share share;
+	for (uint32_t n = 0; n < level->shares; n++) {
+		const struct poet_share *share = &level->share[n];
 
-		if (r->last[i] < s)
-			continue;
-		share = share_of(p, s, broken->node, i);
-		if (share.term == FIXED)
-			fixed += r->instance->node[i].bytes;
-		else if (share.term != ABSENT)
-			r->sizes[sizes++] = r->instance->node[i].bytes;
-		add_share(r, &row, s, broken->node, i, &share);
+		if (share->term == POET_SHARE_FIXED)
+			fixed += r->instance->node[share->node].bytes;
+		else
+			r->sizes[sizes++] = r->instance->node[share->node].bytes;
+		add_share(r, &row, s, level->node, share->node, share);
 	}
-	mark_reads(p, t, false);
 	row.most += fixed > r->ram_bytes
 			    ? -1 /* infeasible */
 			    : (double)poet_largest_sum(r->sizes, sizes, r->ram_bytes - fixed) * r->per_byte;
 	poet_row_end(&row);
 }
 
-int poet_add_levels(struct poet_relaxation *r, const double *x, int limit)
+bool poet_level_write(struct poet_relaxation *r, struct poet_level *level)
+{
+	uint32_t s = r->segment_of[level->stage];
+
+	if (level->kind == POET_LEVEL_AFTER && !r->segment[s].active)
+		return false;
+	if (level->kind == POET_LEVEL_ONCE &&
+	    (r->segment[s].first != level->stage || r->segment[s].last != level->last))
+		return false;
+	level->row = r->program.rows;
+	if (level->kind == POET_LEVEL_ONCE)
+		write_once(r, s, level->node);
+	else
+		write_after(r, s, level);
+	return true;
+}
+
+/* What takes part in a level, as the solution has it. */
+static int choose_shares(const struct separation *p, struct poet_level *level)
+{
+	const struct poet_relaxation *r = p->r;
+	uint32_t s = r->segment_of[level->stage];
+
+	level->share = malloc(((size_t)level->stage + 1) * sizeof(*level->share));
+	if (!level->share)
+		return -ENOMEM;
+	mark_reads(p, level->stage, true);
+	for (uint32_t i = 0; i < level->stage; i++) {
+		struct share share;
+
+		if (r->last[i] < s)
+			continue;
+		share = share_of(p, s, level->node, i);
+		if (share.term != POET_SHARE_ABSENT)
+			level->share[level->shares++] = (struct poet_share){i, share.reader, share.term};
+	}
+	mark_reads(p, level->stage, false);
+	return 0;
+}
+
+static int write_broken(const struct separation *p, struct poet_pool *pool, const struct broken *broken)
+{
+	const struct poet_segment *segment = &p->r->segment[broken->segment];
+	struct poet_level level = {
+		.kind = broken->kind, .stage = segment->first, .last = segment->last, .node = broken->node};
+	int status = level.kind == POET_LEVEL_AFTER ? choose_shares(p, &level) : 0;
+
+	return status < 0 ? status : poet_pool_add_level(pool, p->r, level);
+}
+
+int poet_add_levels(struct poet_relaxation *r, struct poet_pool *pool, const double *x, int limit)
 {
 	struct separation p = {.r = r, .x = x, .read = calloc(r->instance->nodes, sizeof(bool))};
 	int status = p.read ? note_all(&p) : -ENOMEM, first = r->program.rows, written[2] = {0};
 
 	if (!status && p.count)
 		qsort(p.broken, p.count, sizeof(*p.broken), by_violation);
-	for (size_t b = 0; b < p.count && !status && !r->program.failed; b++) {
-		if (written[p.broken[b].kind]++ >= limit)
-			continue;
-		if (p.broken[b].kind == ONCE)
-			write_once(&p, &p.broken[b]);
-		else
-			write_level(&p, &p.broken[b]);
-	}
-	if (r->program.failed)
-		status = -ENOMEM;
+	for (size_t b = 0; b < p.count && !status; b++)
+		if (written[p.broken[b].kind]++ < limit)
+			status = write_broken(&p, pool, &p.broken[b]);
 	free(p.read);
 	free(p.broken);
 	return status ? status : r->program.rows - first;

@@ -15,9 +15,12 @@
 #ifndef WEFT_PLAN_POET_LEVELS_H
 #define WEFT_PLAN_POET_LEVELS_H
 
-#include "plan/poet/relax.h"
+#include "plan/poet/pool.h"
 
-/** Add the inequalities that @x breaks most, at most @limit of each kind.  Returns how many, or -ENOMEM. */
-int poet_add_levels(struct poet_relaxation *relaxation, const double *x, int limit);
+/**
+ * Add the inequalities that @x breaks most, at most @limit of each kind, to
+ * the relaxation and to @pool.  Returns how many, or -ENOMEM.
+ */
+int poet_add_levels(struct poet_relaxation *relaxation, struct poet_pool *pool, const double *x, int limit);
 
 #endif /* WEFT_PLAN_POET_LEVELS_H */

@@ -37,11 +37,18 @@
 #define MOST_COLUMNS_TO_BRANCH 12000
 /*
  * Rounds of cuts end when the bound rose by less than this part of what is
- * missing in so many rounds; the smaller part where branching is no way on.
+ * missing in so many rounds, fewer where more stages are the way on; the
+ * smaller part where branching is no way on.
  */
 #define PATIENCE 6
+#define SHORT_PATIENCE 3
 #define LEAST_PROGRESS 0.1
 #define LEAST_PROGRESS_ALONE 0.01
+/* Stages that come at a time, and twice, four and eight times as many where they do not help. */
+#define REFINED_STAGES 4
+#define MOST_VAIN 3
+/* Less than this is not worth beginning with anything. */
+#define LEAST_SECONDS 0.05
 /* Time for searching on from what the LP shows, each time, in parts of all time for the proof. */
 #define SEARCH_SHARE 0.06
 /* The point that cuts are to cut off goes by this part from earlier solutions to the latest. */
@@ -119,6 +126,7 @@ struct effort {
 	bool *active;	     /* stages */
 	double most_columns; /* of an LP */
 	struct poet_relaxation relaxation;
+	struct poet_pool pool;
 	struct poet_penalty penalty;
 	double unit, base;     /* J */
 	double best;	       /* overhead of the best known schedule, in units; INFINITY: none */
@@ -192,22 +200,22 @@ static double least_progress(const struct effort *e, double value, double cutoff
  */
 static int separate(struct effort *e, const struct poet_lp *lp, double *center)
 {
-	int levels = poet_add_levels(&e->relaxation, lp->x, MOST_CUTS), cuts = 0;
+	int levels = poet_add_levels(&e->relaxation, &e->pool, lp->x, MOST_CUTS), cuts = 0;
 
 	for (int column = 0; column < e->relaxation.program.columns; column++)
 		center[column] += INWARD * (lp->x[column] - center[column]);
 	if (levels >= 0)
-		cuts = poet_add_cuts(&e->relaxation, center, MOST_CUTS);
+		cuts = poet_add_cuts(&e->relaxation, &e->pool, center, MOST_CUTS);
 	if (levels >= 0 && !cuts)
-		cuts = poet_add_cuts(&e->relaxation, lp->x, MOST_CUTS);
+		cuts = poet_add_cuts(&e->relaxation, &e->pool, lp->x, MOST_CUTS);
 	return levels < 0 ? levels : cuts < 0 ? cuts : levels + cuts;
 }
 
 /* Solve the LP, add inequalities that its solution breaks, and again, as long as the bound rises. */
-static int tighten(struct effort *e, double part, struct poet_lp *lp)
+static int tighten(struct effort *e, double part, int patience, struct poet_lp *lp)
 {
 	struct poet_program *program = &e->relaxation.program;
-	double last[PATIENCE] = {0};
+	double last[PATIENCE] = {0}; /* @patience of them */
 	double *center = malloc(((size_t)program->columns + 1) * sizeof(*center));
 	int status = !center ? -ENOMEM : lp->clp ? 0 : poet_lp_open(lp, program);
 
@@ -228,10 +236,10 @@ static int tighten(struct effort *e, double part, struct poet_lp *lp)
 			poet_penalty_fix(&e->penalty, program, cutoff);
 			poet_lp_restrict(lp, program);
 		}
-		value = e->value;
-		if (round >= PATIENCE && value - last[round % PATIENCE] < least_progress(e, value, cutoff))
+		value = lp->value;
+		if (round >= patience && value - last[round % patience] < least_progress(e, value, cutoff))
 			break;
-		last[round % PATIENCE] = value;
+		last[round % patience] = value;
 		if (round == 0)
 			memcpy(center, lp->x, (size_t)program->columns * sizeof(*center));
 		status = separate(e, lp, center);
@@ -271,7 +279,7 @@ static int close_in(struct effort *e, double part, struct poet_lp *lp)
 
 	if (e->best < INFINITY)
 		poet_penalty_fix(&e->penalty, &e->relaxation.program, e->best * (1 - part));
-	status = tighten(e, part, lp);
+	status = tighten(e, part, PATIENCE, lp);
 	if (!status && lp->solved && !lp->infeasible && e->value < e->best * (1 - part))
 		status = improve(e, lp);
 	if (!status && lp->solved && !lp->infeasible) {
@@ -279,6 +287,8 @@ static int close_in(struct effort *e, double part, struct poet_lp *lp)
 			poet_penalty_fix(&e->penalty, &e->relaxation.program, e->best * (1 - part));
 		status = branch(e, e->best * (1 - part));
 	}
+	if (!status && lp->solved)
+		poet_pool_purge(&e->pool, lp);
 	/* The next LP is a smaller one, without the columns that are fixed by now. */
 	poet_lp_close(lp);
 	return status;
@@ -308,6 +318,8 @@ static int build(struct effort *e, struct poet_lp *lp)
 	poet_lp_close(lp);
 	poet_relaxation_clear(&e->relaxation);
 	status = poet_relaxation_init(&e->relaxation, e->instance, e->options, e->active, e->reach, e->unit);
+	if (!status)
+		status = poet_pool_write(&e->pool, &e->relaxation);
 	if (!status)
 		status = poet_lp_open(lp, &e->relaxation.program);
 	if (!status) {
@@ -340,7 +352,7 @@ static int settle(struct effort *e, struct poet_lp *lp)
 		double value = lp->value;
 
 		memcpy(before, e->active, nodes * sizeof(*before));
-		status = poet_refine(&e->relaxation, lp, e->reach, e->most_columns, e->active);
+		status = poet_refine(&e->relaxation, lp, e->reach, e->most_columns, nodes, e->active);
 		if (status <= 0)
 			break;
 		status = build(e, lp);
@@ -354,27 +366,81 @@ static int settle(struct effort *e, struct poet_lp *lp)
 	return status;
 }
 
-/* Once more with all tight stages that an LP can take, if that is more and there is time. */
+/* One of the parts of a climb; the gap itself is the last. */
+static double next_part(const struct effort *e, double gap)
+{
+	const double parts[] = {0.08, 0.02};
+
+	for (size_t p = 0; p < sizeof(parts) / sizeof(parts[0]); p++)
+		if (parts[p] > gap && e->value < e->best * (1 - parts[p]))
+			return parts[p];
+	return gap;
+}
+
+/*
+ * The other way round: from few stages to more, a few at a time, each time with
+ * all cuts before more stages are chosen.  Programs stay small, and what was
+ * cut off stays so.
+ */
+static int ascend(struct effort *e, double gap, struct poet_lp *lp)
+{
+	uint32_t vain = 0;
+	int status = choose_active(e->instance, e->options->ram_bytes, e->reach, FIRST_STRIDE,
+				   e->most_columns * FIRST_COLUMNS, e->active);
+
+	for (status = status > 0 ? build(e, lp) : status; !status && time_left(e) > LEAST_SECONDS;) {
+		double part = next_part(e, gap), before = e->value, own = lp->value;
+		bool rose;
+
+		status = poet_penalty_init(&e->penalty, &e->relaxation.program);
+		if (!status)
+			status = tighten(e, part, SHORT_PATIENCE, lp);
+		if (!status && lp->solved && !lp->infeasible && e->value < e->best * (1 - part))
+			status = improve(e, lp);
+		if (status < 0 || e->value >= e->best * (1 - gap) || !lp->solved || lp->infeasible)
+			break;
+		rose = fmax(e->value - before, lp->value - own) > LEAST_RISE * e->best;
+		vain = rose ? 0 : vain + 1;
+		status = poet_refine(&e->relaxation, lp, e->reach, SECOND_COLUMNS * e->most_columns,
+				     REFINED_STAGES << (vain < MOST_VAIN ? vain : MOST_VAIN), e->active);
+		if (status <= 0)
+			break;
+		poet_pool_purge(&e->pool, lp);
+		poet_penalty_clear(&e->penalty);
+		status = build(e, lp);
+	}
+	/* What was fixed is so below one cutoff, not for good. */
+	if (status >= 0 && e->penalty.at_one) {
+		poet_penalty_fix(&e->penalty, &e->relaxation.program, INFINITY);
+		poet_lp_restrict(lp, &e->relaxation.program);
+	}
+	poet_penalty_clear(&e->penalty);
+	return status;
+}
+
+/* Once more with all tight stages, if an LP can take them, or else from few stages to more. */
 static int climb_again(struct effort *e, double gap, struct poet_lp *lp)
 {
 	uint32_t nodes = e->instance->nodes;
-	bool *before;
+	bool *all;
 	int status;
 
 	e->last = true;
 	if (e->infeasible || e->value >= e->best * (1 - gap) || time_left(e) < SECOND_SHARE * e->seconds)
 		return 0;
-	before = malloc(nodes * sizeof(*before));
-	if (!before)
+	all = malloc(nodes * sizeof(*all));
+	if (!all)
 		return -ENOMEM;
-	memcpy(before, e->active, nodes * sizeof(*before));
+	mark_active(e->instance, e->options->ram_bytes, 1, all);
 	status = choose_active(e->instance, e->options->ram_bytes, e->reach, 1, SECOND_COLUMNS * e->most_columns,
 			       e->active);
-	if (status > 0 && memcmp(before, e->active, nodes * sizeof(*before)))
+	if (status >= 0 && e->best < INFINITY && memcmp(all, e->active, nodes * sizeof(*all)))
+		status = ascend(e, gap, lp);
+	else if (status > 0)
 		status = build(e, lp);
 	if (!status && lp->clp)
 		status = climb(e, gap, lp);
-	free(before);
+	free(all);
 	return status < 0 ? status : 0;
 }
 
@@ -420,6 +486,7 @@ int poet_prove(const struct weft_poet_instance *instance, const struct weft_poet
 	if (!status)
 		status = climb_again(&e, gap, &lp);
 	poet_lp_close(&lp);
+	poet_pool_clear(&e.pool);
 	poet_relaxation_clear(&e.relaxation);
 	poet_reach_clear(&reach);
 	free(e.active);

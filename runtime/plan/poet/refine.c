@@ -158,7 +158,7 @@ static uint32_t find_candidates(const struct poet_relaxation *r, const struct po
 }
 
 int poet_refine(const struct poet_relaxation *r, const struct poet_lp *lp, const struct poet_reach *reach,
-		double most_columns, bool *active)
+		double most_columns, uint32_t most_stages, bool *active)
 {
 	uint32_t nodes = r->instance->nodes, count, added = 0;
 	double *level = calloc((size_t)nodes + 1, sizeof(*level)), *activity = calloc(nodes, sizeof(*activity));
@@ -175,7 +175,7 @@ int poet_refine(const struct poet_relaxation *r, const struct poet_lp *lp, const
 	spread(r, lp->x, level);
 	find_activity(r, lp->x, activity);
 	count = find_candidates(r, lp, level, activity, candidate);
-	for (uint32_t c = 0; c < count; c++) {
+	for (uint32_t c = 0; c < count && added < most_stages; c++) {
 		uint32_t t = candidate[c].stage;
 
 		if (active[t])

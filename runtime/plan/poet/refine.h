@@ -13,11 +13,12 @@
 #include "plan/poet/bound.h"
 
 /**
- * Mark more stages in @active (nodes bools), at most @most_columns variables
- * for the next relaxation.  Returns how many, or -ENOMEM.
+ * Mark more stages in @active (nodes bools): those that matter most, at most
+ * @most_stages, and at most @most_columns variables for the next relaxation.
+ * Returns how many, or -ENOMEM.
  */
 int poet_refine(const struct poet_relaxation *relaxation, const struct poet_lp *lp, const struct poet_reach *reach,
-		double most_columns, bool *active);
+		double most_columns, uint32_t most_stages, bool *active);
 
 /** About how many variables a relaxation with these stages has; @segment is scratch, a value per node. */
 double poet_count_columns(const struct weft_poet_instance *instance, const struct poet_reach *reach, const bool *active,
