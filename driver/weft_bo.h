@@ -5,6 +5,7 @@
 #include <drm/drm_gem.h>
 #include <linux/scatterlist.h>
 
+struct dmem_cgroup_pool_state;
 struct weft_client;
 struct weft_device;
 struct weft_usage;
@@ -23,6 +24,7 @@ struct weft_usage;
  * @blocks: device memory: of the allocator
  * @pages: host memory: its pages; NULL if imported
  * @sgt: host memory: its DMA mapping; NULL after removal of the device
+ * @dmem: device memory: what it is charged to in the creator's cgroup, or NULL
  * @saved: device memory: its contents, while the system sleeps
  * @link: in weft_device.host_bos or .device_bos; protected by weft_device.bos_lock
  */
@@ -37,6 +39,7 @@ struct weft_bo {
 	struct list_head blocks;
 	struct page **pages;
 	struct sg_table *sgt;
+	struct dmem_cgroup_pool_state *dmem;
 	void *saved;
 	struct list_head link;
 };

@@ -29,6 +29,7 @@ static void bo_free(struct drm_gem_object *obj)
 	drm_buddy_free_list(&wdev->memory.mm, &bo->blocks, 0);
 	mutex_unlock(&wdev->memory.lock);
 	atomic64_sub(obj->size, &wdev->memory.used);
+	weft_dmem_uncharge(bo->dmem, obj->size);
 	weft_bo_fini(bo);
 }
 
@@ -152,11 +153,17 @@ struct weft_bo *weft_bo_device_create(struct weft_device *wdev, u64 size)
 		return ERR_PTR(-ENOMEM);
 	bo->device = true;
 	drm_gem_private_object_init(&wdev->drm, &bo->base, size);
+	ret = weft_try(weft_dmem_charge(wdev->memory.region, size, &bo->dmem));
+	if (ret) {
+		weft_bo_fini(bo);
+		return ERR_PTR(ret);
+	}
 	mutex_lock(&wdev->memory.lock);
 	ret = weft_try(drm_buddy_alloc_blocks(&wdev->memory.mm, 0, wdev->hw.memory_bytes, size, WEFT_HW_PAGE_BYTES,
 					      &bo->blocks, 0));
 	mutex_unlock(&wdev->memory.lock);
 	if (ret) {
+		weft_dmem_uncharge(bo->dmem, size);
 		weft_bo_fini(bo);
 		return ERR_PTR(ret == -ENOMEM ? ret : -ENOSPC);
 	}

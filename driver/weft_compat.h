@@ -9,6 +9,9 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/version.h>
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#include <linux/cgroup_dmem.h>
+#endif
 
 #include <drm/drm_drv.h>
 #include <drm/drm_buddy.h>
@@ -138,6 +141,48 @@ static inline void weft_sched_start(struct drm_gpu_scheduler *sched)
 #define WEFT_SCHED_STAT_OK DRM_GPU_SCHED_STAT_RESET
 #else
 #define WEFT_SCHED_STAT_OK DRM_GPU_SCHED_STAT_NOMINAL
+#endif
+
+/*
+ * The cgroup controller of device memory.  6.12 has none; kernels between have it with other
+ * arguments, and go without here.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+static inline struct dmem_cgroup_region *weft_dmem_register(struct drm_device *drm, u64 size)
+{
+	const struct dmem_cgroup_init init = { .size = size };
+
+	return drmm_cgroup_register_region(drm, "device", &init);
+}
+
+static inline int weft_dmem_charge(struct dmem_cgroup_region *region, u64 size, struct dmem_cgroup_pool_state **pool)
+{
+	int ret = region ? dmem_cgroup_try_charge(region, size, pool, NULL) : 0;
+
+	return ret == -EAGAIN ? -ENOSPC : ret;
+}
+
+static inline void weft_dmem_uncharge(struct dmem_cgroup_pool_state *pool, u64 size)
+{
+	dmem_cgroup_uncharge(pool, size);
+}
+#else
+struct dmem_cgroup_region;
+struct dmem_cgroup_pool_state;
+
+static inline struct dmem_cgroup_region *weft_dmem_register(struct drm_device *drm, u64 size)
+{
+	return NULL;
+}
+
+static inline int weft_dmem_charge(struct dmem_cgroup_region *region, u64 size, struct dmem_cgroup_pool_state **pool)
+{
+	return 0;
+}
+
+static inline void weft_dmem_uncharge(struct dmem_cgroup_pool_state *pool, u64 size)
+{
+}
 #endif
 
 static inline int weft_gpuvm_sm_map(struct drm_gpuvm *gpuvm, void *priv, u64 address, u64 range,

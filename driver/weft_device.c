@@ -134,6 +134,9 @@ int weft_device_init(struct weft_device *wdev)
 	ret = drmm_add_action_or_reset(drm, memory_fini, NULL);
 	if (ret)
 		return ret;
+	wdev->memory.region = weft_alloc_err(weft_dmem_register(drm, wdev->hw.memory_bytes));
+	if (IS_ERR(wdev->memory.region))
+		return PTR_ERR(wdev->memory.region);
 
 	/* Both are of use for getting memory back. */
 	wdev->submit_wq = weft_alloc(alloc_workqueue("weft-submit", WQ_MEM_RECLAIM | WEFT_WQ_PERCPU, 0));

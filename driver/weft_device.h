@@ -93,11 +93,13 @@ struct weft_hw_info {
  * @lock: protects @mm
  * @mm: the allocator; offsets are those of page table entries
  * @used: bytes in use
+ * @region: of the cgroup controller, or NULL
  */
 struct weft_memory {
 	struct mutex lock; /* of @mm */
 	struct drm_buddy mm;
 	atomic64_t used;
+	struct dmem_cgroup_region *region;
 };
 
 /**

@@ -117,30 +117,6 @@ static void doorbells_are_wanted(struct kunit *test)
 	}
 }
 
-/* The device is told of the next event unless somebody polls. */
-static void interrupts_are_wanted(struct kunit *test)
-{
-	struct ring_test *t = test->priv;
-	const u32 *wanted = &weft_kunit_mailbox(t->wdev)->event_wanted;
-
-	for (unsigned int i = 0; i < 4; i++)
-		KUNIT_ASSERT_EQ(test, 0, submit(t, i));
-	answer(t, t->calls[0].call.sequence, 0);
-	weft_ring_poll(t->wdev);
-	KUNIT_EXPECT_EQ(test, 1, *wanted);
-	weft_ring_poll_begin(t->wdev);
-	weft_ring_poll_once(t->wdev);
-	answer(t, t->calls[1].call.sequence, 0);
-	weft_ring_poll_once(t->wdev);
-	KUNIT_EXPECT_EQ(test, 1, t->calls[1].completed);
-	KUNIT_EXPECT_EQ(test, 1, *wanted);
-	/* One that came last is not lost. */
-	answer(t, t->calls[2].call.sequence, 0);
-	weft_ring_poll_end(t->wdev);
-	KUNIT_EXPECT_EQ(test, 1, t->calls[2].completed);
-	KUNIT_EXPECT_EQ(test, 3, *wanted);
-}
-
 static void answers_in_any_order(struct kunit *test)
 {
 	struct ring_test *t = test->priv;
@@ -374,7 +350,6 @@ static void pollers_want_no_interrupt(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(requests_are_written),
 	KUNIT_CASE(doorbells_are_wanted),
-	KUNIT_CASE(interrupts_are_wanted),
 	KUNIT_CASE(answers_in_any_order),
 	KUNIT_CASE(strays_are_dropped),
 	KUNIT_CASE(answered_twice),

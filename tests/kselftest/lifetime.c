@@ -274,6 +274,34 @@ TEST_F(lifetime, queues_destroyed_while_jobs_start)
 	EXPECT_EQ(0, weft_run(&self->w, &(struct weft_stream){0}));
 }
 
+/* What debugfs lists is held while it is read. */
+static void *read_debugfs(void *argument)
+{
+	static const char *const files[] = {"objects", "bos", "contexts", "memory", "ring"};
+	struct racer *racer = argument;
+	char text[1 << 14];
+
+	/* One reads: looking for the folder is not for several threads. */
+	if (racer->seed != 1) {
+		guess_objects(racer);
+		return guess_contexts(racer);
+	}
+	for (int i = 0; i < ROUNDS; i++)
+		for (unsigned int file = 0; file < sizeof(files) / sizeof(*files); file++)
+			if (!weft_debugfs(files[file], text, sizeof(text)))
+				racer->unexpected = EIO;
+	return NULL;
+}
+
+TEST_F(lifetime, listed_while_objects_come_and_go)
+{
+	char text[4096];
+
+	if (!weft_debugfs("objects", text, sizeof(text)))
+		SKIP(return, "not root, or no debugfs");
+	EXPECT_EQ(0, race(self, read_debugfs));
+}
+
 /* The descriptor is closed while other threads are in its calls. */
 static void *use_descriptor(void *argument)
 {

@@ -191,7 +191,7 @@ TEST_F(removal, waiters_are_woken)
 		ASSERT_EQ(0, weft_submit(&self->w, &self->busy));
 	waiter.w = self->w;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, wait_for_point, &waiter));
-	usleep(20000);
+	usleep(200000);
 	ASSERT_EQ(0, unbind(self));
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, waiter.error);
@@ -214,7 +214,7 @@ TEST_F(removal, waiters_for_numbers_are_woken)
 		ASSERT_EQ(0, weft_submit(&self->w, &self->busy));
 	waiter.w = self->w;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, wait_for_number, &waiter));
-	usleep(20000);
+	usleep(200000);
 	ASSERT_EQ(0, unbind(self));
 	pthread_join(thread, NULL);
 	EXPECT_EQ(ENODEV, waiter.error);
