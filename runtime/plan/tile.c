@@ -152,9 +152,28 @@ static void start_from_pieces(struct work *w)
 	}
 }
 
+/* Halving overshoots: fewer parts along an axis, as long as tiles stay within what is wanted, and within @most. */
+static void use_what_is_left(struct work *w, const uint32_t most[])
+{
+	for (unsigned int a = 0; a < w->rule->axes; a++) {
+		const struct tile_axis *axis = &w->rule->axis[a];
+
+		while (w->step[a] < most[a]) {
+			uint32_t before = w->step[a], parts = (most[a] - 1) / before;
+
+			w->step[a] = round_to_grain(axis, (most[a] - 1) / parts + 1);
+			if (w->step[a] <= most[a] && working_set(w, w->step) <= w->t->bytes)
+				continue;
+			w->step[a] = before;
+			break;
+		}
+	}
+}
+
 static void choose_step(struct work *w)
 {
 	const struct tile_rule *rule = w->rule;
+	uint32_t most[TILE_AXES];
 	uint64_t bytes;
 
 	for (unsigned int a = 0; a < rule->axes; a++)
@@ -166,6 +185,7 @@ static void choose_step(struct work *w)
 	if (bytes <= w->t->bytes)
 		return;
 	start_from_pieces(w);
+	memcpy(most, w->step, sizeof(most));
 	while (!rule->fixed && (bytes = working_set(w, w->step)) > w->t->bytes) {
 		unsigned int best = TILE_AXES;
 		/* Twice as many tiles should be worth it. */
@@ -187,6 +207,7 @@ static void choose_step(struct work *w)
 			break;
 		w->step[best] = round_to_grain(&rule->axis[best], (w->step[best] + 1) / 2);
 	}
+	use_what_is_left(w, most);
 	if (rule->one_sample && w->step[rule->axes - 1] < rule->axis[rule->axes - 1].extent)
 		w->step[rule->axes - 2] = 1;
 }
