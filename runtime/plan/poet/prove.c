@@ -5,7 +5,8 @@
  * schedule better than the known one cannot use, branch and cut for solutions
  * of the relaxation below a cutoff.  That there is none below nine tenths of
  * the known overhead is quickly shown, and worth having before the last tenth
- * is tried.
+ * is tried.  Where the first relaxation stalls there is a second one, with all
+ * tight stages or, on graphs too large for that, with few and then more.
  */
 #include "plan/poet/prove.h"
 
