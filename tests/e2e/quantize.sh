@@ -32,9 +32,9 @@ cmp -s "$work/minmax.onnx" "$work/qat.onnx" && fail "training changed nothing"
 "$WEFT" quantize "$model" --data $data --out "$work/again.onnx" >/dev/null || fail "a second time"
 cmp "$work/minmax.onnx" "$work/again.onnx" || fail "another model from the same input"
 
-# loss DEVICE: test loss of the integer model, in all its digits.
+# loss DEVICE OPTIONS...: test loss of the integer model, in all its digits.
 loss() {
-	"$WEFT" infer "$work/minmax.onnx" --data $data --device "$1" --json >"$work/infer.json" 2>"$work/err" ||
+	"$WEFT" infer "$work/minmax.onnx" --data $data --json --device "$@" >"$work/infer.json" 2>"$work/err" ||
 		fail "$1: $(cat "$work/err")"
 	key test_loss "$work/infer.json"
 }
@@ -45,6 +45,14 @@ done
 if grep -qw avx2 /proc/cpuinfo; then
 	[ "$(loss embedded:isa=avx2)" = "$wanted" ] || fail "AVX2 gives other numbers"
 fi
+
+# Budgets below what integer operations want, so that they go in pieces.
+"$WEFT" infer "$work/minmax.onnx" --data $data --device-mem 1K >"$work/out" 2>"$work/err" && fail "1K of device memory are enough"
+least=$(sed -n 's/.*Use --device-mem \([0-9]*\)K$/\1/p' "$work/err")
+[ -n "$least" ] || fail "no least: $(cat "$work/err")"
+for budget in $least $((least * 3 / 2)) $((least * 3)); do
+	[ "$(loss embedded --device-mem "${budget}K")" = "$wanted" ] || fail "${budget}K of device memory give other numbers"
+done
 
 # refused STATUS PATTERN ARGUMENTS...
 refused() {
