@@ -19,6 +19,10 @@
  * Those with S are taken in the fence signalling path (completion, time-outs and resets,
  * asynchronous binds): whoever holds one allocates no memory.  dma_resv is taken inside
  * of no other lock of this driver.
+ *
+ * One exception: at removal weft_context_unmap_all() takes each bind_lock inside of
+ * contexts_lock.  Nothing waits for the device any more then, so who holds a bind_lock does
+ * not wait for who would take contexts_lock.
  */
 #ifndef __WEFT_DEVICE_H__
 #define __WEFT_DEVICE_H__
