@@ -45,7 +45,7 @@ FIXTURE_SETUP(failures)
 	ASSERT_EQ(0, weft_stream_new(&self->w, 1 << 16, STREAM, &self->busy));
 	ASSERT_EQ(0, weft_bo_new(self->w.fd, 3 * MATRIX, DRM_WEFT_BO_DEVICE, &self->matrices));
 	ASSERT_EQ(0, weft_map(self->w.fd, self->w.context, self->matrices.handle, 0, MATRICES, 3 * MATRIX));
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 32; i++)
 		weft_matmul(&self->busy, MATRICES, MATRICES + MATRIX, MATRICES + 2 * MATRIX, 512);
 }
 
