@@ -16,11 +16,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "plan/draft.h"
+#include "plan/greedy.h"
 #include "weft/error.h"
 
-/* Budgets and peaks are counted in whole pages, as devices allocate them. */
-#define GRANULE WEFT_PLAN_IO_ALIGN
 #define MOST_CANDIDATES 96
 /* Operations of graphs for which fewer tactics are tried. */
 #define LARGE 1500
@@ -30,47 +28,12 @@
 /* A smaller share of persistent values than the best tactic's is looked for down to so much less. */
 #define FEWER_LEAVE 0.5
 
-enum paging { PAGING_BOTH, PAGING_PAGE, PAGING_RECOMPUTE, PAGINGS };
-
-struct tactic {
-	double away;   /* share of persistent bytes that leave the device */
-	double hosted; /* share of the host tier that they may take */
-	enum paging paging;
-	enum weft_order_kind order;
-	bool by_bytes; /* see struct weft_tactics */
-};
-
-struct candidate {
-	struct tactic tactic;
-	uint64_t room[WEFT_TIERS]; /* with which it was simulated */
-	double objective;
-};
-
-struct planning {
-	const struct weft_plan_request *request;
-	struct weft_problem *problem[2]; /* by enum weft_order_kind */
-	uint64_t budget[WEFT_TIERS];	 /* whole granules */
-	uint64_t fed_bytes;		 /* host tier that is taken in any case */
-	uint32_t *ranking;		 /* persistent bases, those that should leave the device first */
-	uint32_t ranked;
-	uint64_t persistent_bytes;
-	uint8_t *home;
-	double seconds, joules; /* of the unconstrained plan */
-	uint64_t unconstrained_host;
-	double deadline; /* of the request: with a plan at hand, no more tactics are tried then */
-};
-
 static double now_seconds(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static uint64_t whole(uint64_t bytes)
-{
-	return bytes > UINT64_MAX - GRANULE ? bytes : weft_round_up(bytes, GRANULE);
 }
 
 static void round_peaks(struct weft_plan *plan)
@@ -372,7 +335,7 @@ static int squeeze(struct planning *p, const struct tactic *tactic, uint64_t mos
 }
 
 /* The least device budget with the other budgets as they are; UINT64_MAX: none. */
-static int find_least(struct planning *p, uint64_t most, struct candidate *best, uint64_t *least)
+int weft_greedy_least(struct planning *p, uint64_t most, struct candidate *best, uint64_t *least)
 {
 	struct tactic list[MOST_CANDIDATES];
 	unsigned int count = list_tactics(p, true, list);
@@ -537,7 +500,7 @@ static int try_less_host(struct planning *p, const struct candidate *candidate, 
 }
 
 /* The best plan within the budgets; -ENOSPC: no tactic meets them. */
-static int solve(struct planning *p, struct weft_plan **out)
+int weft_greedy_solve(struct planning *p, struct weft_plan **out)
 {
 	struct tactic list[MOST_CANDIDATES];
 	struct candidate candidate[MOST_CANDIDATES + 1];
@@ -580,114 +543,6 @@ static int solve(struct planning *p, struct weft_plan **out)
 	return result ? result : best ? 0 : -ENOSPC;
 }
 
-/* With a time limit, more memory may be needed than the least: bisect up to the unconstrained peak. */
-static int find_least_in_time(struct planning *p, uint64_t low, uint64_t high, uint64_t *least)
-{
-	uint64_t budget = p->budget[WEFT_TIER_DEVICE];
-	int result = 0;
-
-	*least = high;
-	while (!result && high - low > high / 64 + GRANULE) {
-		struct weft_plan *plan = NULL;
-
-		p->budget[WEFT_TIER_DEVICE] = weft_round_up(low + (high - low) / 2, GRANULE);
-		result = solve(p, &plan);
-		if (!result)
-			high = *least = p->budget[WEFT_TIER_DEVICE];
-		else
-			low = p->budget[WEFT_TIER_DEVICE];
-		weft_plan_free(plan);
-		if (result == -ENOSPC)
-			result = 0;
-	}
-	p->budget[WEFT_TIER_DEVICE] = budget;
-	return result;
-}
-
-/* The least host budget with the device's as it is: bisect over what find_least() says. */
-static int find_least_host(struct planning *p, uint64_t most, uint64_t *least)
-{
-	uint64_t device = p->budget[WEFT_TIER_DEVICE], host = p->budget[WEFT_TIER_HOST];
-	uint64_t low = host, high = 0, need;
-	struct candidate best;
-	int result = 0;
-
-	*least = 0;
-	/* How much is enough: double until it works or no more can matter. */
-	for (uint64_t try = whole(p->fed_bytes ? p->fed_bytes : GRANULE); !result; try *= 2) {
-		if (try <= host)
-			continue;
-		p->budget[WEFT_TIER_HOST] = try;
-		result = find_least(p, most, &best, &need);
-		if (!result && need <= device) {
-			high = try;
-			break;
-		}
-		low = try;
-		if (try > 64 * most + (1u << 20))
-			break;
-	}
-	while (!result && high && high - low > GRANULE) {
-		uint64_t middle = weft_round_up(low + (high - low) / 2, GRANULE);
-
-		if (middle >= high)
-			break;
-		p->budget[WEFT_TIER_HOST] = middle;
-		result = find_least(p, most, &best, &need);
-		if (need <= device)
-			high = middle;
-		else
-			low = middle;
-	}
-	p->budget[WEFT_TIER_HOST] = host;
-	*least = high;
-	return result;
-}
-
-/* Whether the time budget is kept with so much host memory. */
-static int host_in_time(struct planning *p, uint64_t *host)
-{
-	const uint64_t budget = p->budget[WEFT_TIER_HOST];
-	struct weft_plan *plan = NULL;
-	int result;
-
-	p->budget[WEFT_TIER_HOST] = *host;
-	result = solve(p, &plan);
-	p->budget[WEFT_TIER_HOST] = budget;
-	weft_plan_free(plan);
-	if (result == -ENOSPC)
-		*host = 0;
-	return result == -ENOSPC ? 0 : result;
-}
-
-static int refuse(struct planning *p, uint64_t least, uint64_t most, struct weft_plan_refusal *refusal)
-{
-	int result = 0;
-
-	refusal->least_device_bytes = least == UINT64_MAX ? 0 : least;
-	refusal->least_host_bytes = 0;
-	if (p->budget[WEFT_TIER_HOST] != UINT64_MAX)
-		result = find_least_host(p, most, &refusal->least_host_bytes);
-	if (!result && refusal->least_host_bytes && p->request->budget.time_ratio)
-		result = host_in_time(p, &refusal->least_host_bytes);
-	if (result)
-		return result;
-	if (refusal->least_device_bytes)
-		return weft_fail(ENOSPC,
-				 "the device budget of %llu bytes is too small for this graph: at least %llu are "
-				 "needed with the other budgets as given",
-				 (unsigned long long)p->request->budget.bytes[WEFT_TIER_DEVICE],
-				 (unsigned long long)refusal->least_device_bytes);
-	if (refusal->least_host_bytes)
-		return weft_fail(ENOSPC,
-				 "the host budget of %llu bytes is too small for this graph: at least %llu are "
-				 "needed with the other budgets as given",
-				 (unsigned long long)p->request->budget.bytes[WEFT_TIER_HOST],
-				 (unsigned long long)refusal->least_host_bytes);
-	return weft_fail(ENOSPC,
-			 "no device or host budget alone makes this graph fit: raise both, or the storage budget");
-}
-
 static int plan_within(struct planning *p, uint64_t most, struct weft_plan **plan, struct weft_plan_refusal *refusal)
 {
 	struct candidate best = {.objective = 0};
@@ -695,21 +550,21 @@ static int plan_within(struct planning *p, uint64_t most, struct weft_plan **pla
 	int result;
 
 	if (p->request->quick || p->request->probe)
-		return solve(p, plan);
-	result = find_least(p, most, &best, &least);
+		return weft_greedy_solve(p, plan);
+	result = weft_greedy_least(p, most, &best, &least);
 	if (result)
 		return result;
 	/* Sharing places in another order can also take more; the unconstrained plan is one that works. */
 	if (whole(most) < least && p->unconstrained_host <= p->budget[WEFT_TIER_HOST])
 		least = whole(most);
 	if (least > p->budget[WEFT_TIER_DEVICE] && p->request->budget.time_ratio && least != UINT64_MAX) {
-		result = find_least_in_time(p, least - GRANULE, whole(most), &least);
+		result = weft_greedy_least_in_time(p, least - GRANULE, whole(most), &least);
 		if (result)
 			return result;
 	}
 	if (least > p->budget[WEFT_TIER_DEVICE])
-		return refuse(p, least, most, refusal);
-	result = solve(p, plan);
+		return weft_greedy_refuse(p, least, most, refusal);
+	result = weft_greedy_solve(p, plan);
 	if (result != -ENOSPC)
 		return result;
 	best.room[WEFT_TIER_HOST] = p->budget[WEFT_TIER_HOST];
@@ -722,7 +577,7 @@ static int plan_within(struct planning *p, uint64_t most, struct weft_plan **pla
 		return 0;
 	weft_plan_free(*plan);
 	*plan = NULL;
-	result = find_least_in_time(p, p->budget[WEFT_TIER_DEVICE], whole(most), &refusal->least_device_bytes);
+	result = weft_greedy_least_in_time(p, p->budget[WEFT_TIER_DEVICE], whole(most), &refusal->least_device_bytes);
 	if (result)
 		return result;
 	return weft_fail(ENOSPC,
@@ -780,7 +635,7 @@ static int plan_greedily(const struct weft_plan_request *request, struct weft_pl
 	result = prepare(&p);
 	if (request->probe) {
 		if (!result)
-			result = solve(&p, &plan);
+			result = weft_greedy_solve(&p, &plan);
 	} else if (!result) {
 		result = plan_unconstrained(&p, &plan);
 	}
