@@ -311,6 +311,31 @@ static int probe_graph(struct planning *p, const struct weft_graph *graph, struc
 	return 0;
 }
 
+/* Does one of the tilings work with a page less?  0: yes; -ENOSPC: no. */
+static int probe_below(struct planning *p, const struct tilings *tilings, struct weft_plan_request request,
+		       uint64_t least)
+{
+	const uint64_t asked = request.budget.bytes[WEFT_TIER_DEVICE];
+	struct weft_plan_refusal refusal;
+	int result = -ENOSPC;
+
+	if (least - WEFT_PLAN_IO_ALIGN <= asked)
+		return -ENOSPC;
+	request.budget.bytes[WEFT_TIER_DEVICE] = least - WEFT_PLAN_IO_ALIGN;
+	request.quick = true;
+	request.probe = !request.budget.time_ratio;
+	for (unsigned int i = tilings->count; result == -ENOSPC && i-- > 0;) {
+		if (tilings->working_set[i] < least)
+			result = plan_graph(p, tilings->graph[i], &request, &refusal);
+		weft_plan_free(*p->plan);
+		*p->plan = NULL;
+	}
+	return result;
+}
+
+/* Most pages that the least budget is lowered by after the search. */
+#define MOST_LOWERED 32
+
 /* Budgets below what was measured may work too. */
 static int refine_least(struct planning *p, const struct weft_plan_request *request, struct weft_plan_refusal *least)
 {
@@ -320,6 +345,12 @@ static int refine_least(struct planning *p, const struct weft_plan_request *requ
 	/* The smallest tiles are likely to need the least: the others are then soon done with. */
 	for (unsigned int i = tilings.count; !result && i-- > 0;)
 		result = probe_graph(p, tilings.graph[i], *request, tilings.working_set[i], &least->least_device_bytes);
+	/* The search leaves out what it may, but no budget that is all but the least should work. */
+	for (unsigned int pages = 0; !result && pages < MOST_LOWERED; pages++) {
+		result = probe_below(p, &tilings, *request, least->least_device_bytes);
+		if (!result)
+			least->least_device_bytes -= WEFT_PLAN_IO_ALIGN;
+	}
 	for (unsigned int i = 0; i < tilings.count; i++)
 		weft_graph_free(tilings.graph[i]);
 	return result ? result : -ENOSPC;
