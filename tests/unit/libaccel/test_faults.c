@@ -267,8 +267,9 @@ static void command_that_runs_too_long(void **state)
 	const struct accel_context_options options = {.size = sizeof(options), .command_timeout_ns = 1};
 	struct fixture *f = *state;
 	struct weft_fault_record fault;
+	const uint32_t square[] = {1024, 1024};
 	struct memory memory;
-	struct weft_tensor tensor;
+	struct weft_tensor a, b, c;
 	union accel_command command;
 
 	accel_stream_unref(f->stream);
@@ -277,9 +278,12 @@ static void command_that_runs_too_long(void **state)
 	assert_int_equal(accel_context_new(f->device, &options, &f->context), 0);
 	assert_int_equal(accel_queue_new(f->context, NULL, &f->queue), 0);
 	assert_int_equal(accel_stream_new(f->context, &f->stream), 0);
-	memory = fixture_memory(f, 4 * MIB, ACCEL_DEVICE_MEMORY);
-	tensor = vector(memory.address, MIB);
-	accel_cmd_fill(&command, &tensor, 0);
+	/* Only what still runs when the watchdog looks is stopped: a product of this size takes milliseconds. */
+	memory = fixture_memory(f, 12 * MIB, ACCEL_DEVICE_MEMORY);
+	a = accel_tensor(memory.address, WEFT_TYPE_F32, 2, square);
+	b = accel_tensor(memory.address + 4 * MIB, WEFT_TYPE_F32, 2, square);
+	c = accel_tensor(memory.address + 8 * MIB, WEFT_TYPE_F32, 2, square);
+	accel_cmd_matmul(&command, &a, &b, NULL, &c);
 	fixture_append(f, &command);
 	assert_int_equal(fixture_run(f), -EIO);
 	accel_context_fault(f->context, &fault);
