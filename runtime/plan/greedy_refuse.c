@@ -38,6 +38,12 @@ static int find_least_host(struct planning *p, uint64_t most, uint64_t *least)
 	int result = 0;
 
 	*least = 0;
+	/* Where no host memory is enough, that is soon seen. */
+	p->budget[WEFT_TIER_HOST] = UINT64_MAX;
+	result = weft_greedy_least(p, most, &best, &need);
+	p->budget[WEFT_TIER_HOST] = host;
+	if (result || need > device)
+		return result;
 	/* How much is enough: double until it works or no more can matter. */
 	for (uint64_t try = whole(p->fed_bytes ? p->fed_bytes : GRANULE); !result; try *= 2) {
 		if (try <= host)
