@@ -2,9 +2,12 @@
 /*
  * The embedded device: the control core and the engines, as threads of this process.
  *
- * A thread per engine asks the core for commands and executes them, one after the
- * other, without handing over to anyone.  The core, like everything else of the
- * device, is protected by the device's lock, which is free while a command runs.
+ * As many threads as there are engines, the workers, ask the core for commands and
+ * execute them, one after the other.  A worker takes commands of whichever engine has
+ * one: engines that wait for one another by turns are all served by the same thread,
+ * which never sleeps, and another is woken only when two engines have something to
+ * do at once.  The core, like everything else of the device, is protected by the
+ * device's lock, which is free while a command runs.
  */
 #ifndef ACCEL_EMBEDDED_H
 #define ACCEL_EMBEDDED_H
@@ -74,12 +77,15 @@ uint32_t space_translate(const struct space *space, uint64_t address, uint64_t b
 struct embedded;
 
 struct embedded_engine {
+	uint64_t commands, busy_ns, model_cycles, model_picojoules, bytes;
+};
+
+struct embedded_worker {
 	struct embedded *device;
-	uint32_t engine; /* enum weft_engine */
 	pthread_t thread;
 	pthread_cond_t work;
-	bool idle; /* waits for work */
-	uint64_t commands, busy_ns, model_cycles, model_picojoules, bytes;
+	bool idle;     /* sleeps until there is work */
+	uint32_t last; /* enum weft_engine: that it worked for */
 };
 
 struct embedded {
@@ -90,7 +96,9 @@ struct embedded {
 	struct core core;
 	struct core_slot *slots;
 	struct embedded_engine engine[WEFT_ENGINES];
-	unsigned int started; /* threads */
+	struct embedded_worker worker[WEFT_ENGINES];
+	unsigned int started; /* workers */
+	unsigned int looking; /* workers that neither execute nor sleep: each will take a command if there is one */
 	bool closing;
 	bool collecting; /* embedded_collect() is at work further up the stack */
 	/* Issued jobs that wait for a slot, by priority. */
@@ -106,7 +114,7 @@ void embedded_engines_stop(struct embedded *embedded);
 void embedded_core_init(struct embedded *embedded);
 void embedded_submit(struct accel_job *job);
 void embedded_stop(struct accel_context *context);
-/* Report ended jobs, start waiting ones, wake engines that have something to do. */
+/* Report ended jobs, start waiting ones, wake workers where engines have something to do. */
 void embedded_collect(struct embedded *embedded);
 
 #endif /* ACCEL_EMBEDDED_H */

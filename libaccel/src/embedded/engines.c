@@ -35,9 +35,10 @@ static enum weft_fault execute(struct embedded *embedded, const struct core_comm
 }
 
 /* Locked, but for the execution. */
-static void run(struct embedded_engine *engine, const struct core_command *command)
+static void run(struct embedded_worker *worker, const struct core_command *command, uint32_t number)
 {
-	struct embedded *embedded = engine->device;
+	struct embedded *embedded = worker->device;
+	struct embedded_engine *engine = &embedded->engine[number];
 	const struct accel_job *job = (const struct accel_job *)(uintptr_t)command->job->cookie;
 	struct accel_context *context = job->queue->context;
 	struct weft_fault_record fault = {.operand = 0xff};
@@ -45,12 +46,15 @@ static void run(struct embedded_engine *engine, const struct core_command *comma
 	enum weft_fault reason;
 	uint64_t start, end;
 
+	worker->last = number;
+	embedded->looking--;
 	accel_unlock(embedded->device);
 	start = now_ns();
 	weft_model_cost(embedded->options.model, command->command, &cost);
 	reason = execute(embedded, command, &fault);
 	end = now_ns();
 	accel_lock(embedded->device);
+	embedded->looking++;
 	/* A kernel cannot be stopped here: its limit is judged once it has ended. */
 	if (!reason && context->command_timeout_ns && end - start > context->command_timeout_ns)
 		reason = WEFT_FAULT_TIMEOUT;
@@ -63,7 +67,7 @@ static void run(struct embedded_engine *engine, const struct core_command *comma
 		const struct accel_trace_record record = {
 			.tag = command->command->tag,
 			.opcode = command->command->opcode,
-			.engine = (uint8_t)engine->engine,
+			.engine = (uint8_t)number,
 			.start_ns = start,
 			.end_ns = end,
 			.model_cycles = cost.cycles,
@@ -71,29 +75,63 @@ static void run(struct embedded_engine *engine, const struct core_command *comma
 
 		accel_trace_add(context, &record);
 	}
-	core_done(&embedded->core, engine->engine, reason, &fault);
+	core_done(&embedded->core, number, reason, &fault);
 	embedded_collect(embedded);
 }
 
-static void *engine_thread(void *argument)
+/*
+ * A command of any engine that has one: first of the compute engine, which the others
+ * serve, then of the engine that the worker's caches know.
+ */
+static enum core_result next_command(struct embedded_worker *worker, struct core_command *command, uint32_t *engine)
 {
-	struct embedded_engine *engine = argument;
-	struct embedded *embedded = engine->device;
+	const uint32_t order[] = {WEFT_ENGINE_COMPUTE, worker->last, WEFT_ENGINE_DMA_IN, WEFT_ENGINE_DMA_OUT};
+	enum core_result all = CORE_IDLE;
+
+	for (unsigned int i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		enum core_result result = core_next(&worker->device->core, order[i], command);
+
+		*engine = order[i];
+		if (result == CORE_COMMAND)
+			return result;
+		if (result == CORE_AGAIN)
+			all = CORE_AGAIN;
+	}
+	return all;
+}
+
+static void sleep_until_woken(struct embedded_worker *worker)
+{
+	struct embedded *embedded = worker->device;
+
+	worker->idle = true;
+	embedded->looking--;
+	while (worker->idle && !embedded->closing)
+		pthread_cond_wait(&worker->work, &embedded->device->lock);
+	/* Who woke it counts it among those that look. */
+}
+
+static void *worker_thread(void *argument)
+{
+	struct embedded_worker *worker = argument;
+	struct embedded *embedded = worker->device;
 	struct accel_device *device = embedded->device;
 
 	accel_lock(device);
+	embedded->looking++;
 	while (!embedded->closing) {
 		struct core_command command;
-		enum core_result result = core_next(&embedded->core, engine->engine, &command);
+		uint32_t engine;
+		enum core_result result = next_command(worker, &command, &engine);
 
 		if (embedded->core.ended) {
 			embedded_collect(embedded);
-			/* What started then may be for this engine. */
+			/* What started then may be for this worker. */
 			if (result == CORE_IDLE)
 				result = CORE_AGAIN;
 		}
 		if (result == CORE_COMMAND)
-			run(engine, &command);
+			run(worker, &command, engine);
 		if (device->dead || result == CORE_AGAIN) {
 			accel_unlock(device);
 			accel_device_reap(device);
@@ -101,9 +139,7 @@ static void *engine_thread(void *argument)
 				return NULL;
 			accel_lock(device);
 		} else if (result == CORE_IDLE) {
-			engine->idle = true;
-			while (engine->idle && !embedded->closing)
-				pthread_cond_wait(&engine->work, &device->lock);
+			sleep_until_woken(worker);
 		}
 	}
 	accel_unlock(device);
@@ -112,22 +148,20 @@ static void *engine_thread(void *argument)
 
 int embedded_engines_start(struct embedded *embedded)
 {
-	static const char *const names[WEFT_ENGINES] = {"weft-compute", "weft-dma-in", "weft-dma-out"};
-
-	for (uint32_t e = 0; e < WEFT_ENGINES; e++) {
-		struct embedded_engine *engine = &embedded->engine[e];
+	for (uint32_t i = 0; i < WEFT_ENGINES; i++) {
+		struct embedded_worker *worker = &embedded->worker[i];
 		int error;
 
-		engine->device = embedded;
-		engine->engine = e;
-		pthread_cond_init(&engine->work, NULL);
-		error = pthread_create(&engine->thread, NULL, engine_thread, engine);
+		worker->device = embedded;
+		worker->last = i;
+		pthread_cond_init(&worker->work, NULL);
+		error = pthread_create(&worker->thread, NULL, worker_thread, worker);
 		if (error) {
-			pthread_cond_destroy(&engine->work);
+			pthread_cond_destroy(&worker->work);
 			embedded_engines_stop(embedded);
-			return accel_fail(error, "embedded device: no thread for an engine");
+			return accel_fail(error, "embedded device: no thread for the engines");
 		}
-		pthread_setname_np(engine->thread, names[e]);
+		pthread_setname_np(worker->thread, "weft-engines");
 		embedded->started++;
 	}
 	return 0;
@@ -137,19 +171,19 @@ void embedded_engines_stop(struct embedded *embedded)
 {
 	accel_lock(embedded->device);
 	embedded->closing = true;
-	for (uint32_t e = 0; e < embedded->started; e++)
-		pthread_cond_signal(&embedded->engine[e].work);
+	for (uint32_t i = 0; i < embedded->started; i++)
+		pthread_cond_signal(&embedded->worker[i].work);
 	accel_unlock(embedded->device);
-	for (uint32_t e = 0; e < embedded->started; e++) {
-		struct embedded_engine *engine = &embedded->engine[e];
+	for (uint32_t i = 0; i < embedded->started; i++) {
+		struct embedded_worker *worker = &embedded->worker[i];
 
-		if (pthread_equal(engine->thread, pthread_self())) {
-			pthread_detach(engine->thread);
+		if (pthread_equal(worker->thread, pthread_self())) {
+			pthread_detach(worker->thread);
 			closed_here = true;
 		} else {
-			pthread_join(engine->thread, NULL);
+			pthread_join(worker->thread, NULL);
 		}
-		pthread_cond_destroy(&engine->work);
+		pthread_cond_destroy(&worker->work);
 	}
 	embedded->started = 0;
 }

@@ -67,10 +67,24 @@ static bool start_waiting(struct embedded *embedded)
 	return changed;
 }
 
+/* Wake as many workers as there are engines with something to do, less those that are about to look for it. */
+static void wake_workers(struct embedded *embedded)
+{
+	unsigned int ready = (unsigned int)__builtin_popcount(core_ready(&embedded->core));
+
+	for (uint32_t i = 0; i < WEFT_ENGINES && ready > embedded->looking; i++) {
+		struct embedded_worker *worker = &embedded->worker[i];
+
+		if (!worker->idle)
+			continue;
+		worker->idle = false;
+		embedded->looking++;
+		pthread_cond_signal(&worker->work);
+	}
+}
+
 void embedded_collect(struct embedded *embedded)
 {
-	uint32_t ready;
-
 	/* Ending a job may submit others, which comes back here. */
 	if (embedded->collecting)
 		return;
@@ -82,15 +96,7 @@ void embedded_collect(struct embedded *embedded)
 			accel_job_end(job_of(&end.job), &end.fault, &end.cause);
 	} while (start_waiting(embedded));
 	embedded->collecting = false;
-	ready = core_ready(&embedded->core);
-	for (uint32_t e = 0; e < WEFT_ENGINES; e++) {
-		struct embedded_engine *engine = &embedded->engine[e];
-
-		if (engine->idle && ready & 1u << e) {
-			engine->idle = false;
-			pthread_cond_signal(&engine->work);
-		}
-	}
+	wake_workers(embedded);
 }
 
 void embedded_submit(struct accel_job *job)
