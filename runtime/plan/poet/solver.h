@@ -52,14 +52,12 @@ static inline uint64_t *poet_row(const struct poet_state *state, uint64_t *matri
 int poet_state_init(struct poet_state *state, const struct weft_poet_instance *instance);
 void poet_state_clear(struct poet_state *state);
 
-/** Cost of stage @t; what it computes goes to @run (a row). */
-struct poet_stage poet_state_evaluate(const struct poet_state *state, uint32_t t, uint64_t *run);
+/** Cost of stage @t, which starts with @kept bytes; what it computes goes to @run, the words of a row up to that of @t.
+ */
+struct poet_stage poet_state_evaluate(const struct poet_state *state, uint32_t t, uint64_t kept, uint64_t *run);
 
 /** Evaluate stage @t and store what comes of it. */
-static inline void poet_state_update(struct poet_state *state, uint32_t t)
-{
-	state->stage[t] = poet_state_evaluate(state, t, poet_row(state, state->run, t));
-}
+void poet_state_update(struct poet_state *state, uint32_t t);
 
 /** The state as a schedule (pages out what is loaded, as early as it can be); NULL if memory is short. */
 struct weft_poet_schedule *poet_state_schedule(const struct poet_state *state);

@@ -85,21 +85,17 @@ static void close_run(const struct poet_state *state, uint32_t t, const uint64_t
 	}
 }
 
-struct poet_stage poet_state_evaluate(const struct poet_state *state, uint32_t t, uint64_t *run)
+struct poet_stage poet_state_evaluate(const struct poet_state *state, uint32_t t, uint64_t kept, uint64_t *run)
 {
 	const struct weft_poet_node *node = state->instance->node;
 	const uint64_t *keep = poet_row(state, state->keep, t), *next = poet_row(state, state->keep, t + 1);
 	const uint64_t *load = poet_row(state, state->load, t);
-	struct poet_stage stage = {0};
-	uint64_t level = 0;
+	struct poet_stage stage = {.kept = kept};
+	uint64_t level = kept;
 
-	for (uint32_t w = 0; w < state->words; w++) {
-		for (uint64_t left = keep[w]; left; left &= left - 1)
-			level += node[w * 64 + (uint32_t)__builtin_ctzll(left)].bytes;
+	for (uint32_t w = 0; w <= t / 64; w++)
 		run[w] = next[w] & ~keep[w] & ~load[w];
-	}
 	poet_put_bit(run, t, true);
-	stage.kept = level;
 	close_run(state, t, keep, next, run);
 	for (uint32_t w = 0; w <= t / 64; w++) {
 		for (uint64_t left = run[w]; left; left &= left - 1) {
@@ -115,6 +111,17 @@ struct poet_stage poet_state_evaluate(const struct poet_state *state, uint32_t t
 		}
 	}
 	return stage;
+}
+
+void poet_state_update(struct poet_state *state, uint32_t t)
+{
+	const uint64_t *keep = poet_row(state, state->keep, t);
+	uint64_t kept = 0;
+
+	for (uint32_t w = 0; w < state->words; w++)
+		for (uint64_t left = keep[w]; left; left &= left - 1)
+			kept += state->instance->node[w * 64 + (uint32_t)__builtin_ctzll(left)].bytes;
+	state->stage[t] = poet_state_evaluate(state, t, kept, poet_row(state, state->run, t));
 }
 
 struct weft_poet_schedule *poet_state_schedule(const struct poet_state *state)
