@@ -17,10 +17,11 @@
 
 #include <accel/commands.h>
 
+#include "exec/line.h"
 #include "weft/error.h"
 
 #define MAGIC 0x54534f4354464557ull /* "WEFTCOST" */
-#define VERSION 2
+#define VERSION 3
 #define MOST_COMMANDS (1u << 22)
 
 /* Numbers are little-endian; doubles are stored as their bits. */
@@ -31,7 +32,8 @@ struct header {
 	uint32_t clock, pad;
 	uint64_t step_seconds, handover_seconds;
 	uint64_t transfer[4][4]; /* page-in, page-out, load, store */
-	uint64_t checksum;	 /* of what is before it, and of the records */
+	uint64_t recent[WEFT_RECENT_COSTS][3];
+	uint64_t checksum; /* of what is before it, and of the records */
 };
 
 struct record {
@@ -188,11 +190,27 @@ static int read_bytes(int fd, void *data, size_t bytes)
 	return 0;
 }
 
+static bool get_recent(const struct header *header, struct weft_recent_cost recent[WEFT_RECENT_COSTS])
+{
+	bool good = true;
+
+	for (unsigned int i = 0; i < WEFT_RECENT_COSTS; i++) {
+		recent[i] = (struct weft_recent_cost){number_of(header->recent[i][0]), number_of(header->recent[i][1]),
+						      number_of(header->recent[i][2])};
+		good = good && plausible(recent[i].bytes) && plausible(recent[i].in_bytes_per_second) &&
+		       plausible(recent[i].out_bytes_per_second) &&
+		       (recent[i].bytes == 0 ||
+			(recent[i].in_bytes_per_second > 0 && recent[i].out_bytes_per_second > 0));
+	}
+	return good;
+}
+
 static int unpack(const struct header *header, const struct record *record, struct weft_calibration *out)
 {
 	bool good = get_transfer(header->transfer[0], &out->page_in) &&
 		    get_transfer(header->transfer[1], &out->page_out) &&
-		    get_transfer(header->transfer[2], &out->load) && get_transfer(header->transfer[3], &out->store);
+		    get_transfer(header->transfer[2], &out->load) && get_transfer(header->transfer[3], &out->store) &&
+		    get_recent(header, out->recent);
 
 	out->storage_key = le64toh(header->storage_key);
 	out->clock = le32toh(header->clock);
@@ -304,6 +322,11 @@ static int write_file(int fd, const struct weft_calibration *calibration)
 	put_transfer(header.transfer[1], &calibration->page_out);
 	put_transfer(header.transfer[2], &calibration->load);
 	put_transfer(header.transfer[3], &calibration->store);
+	for (unsigned int i = 0; i < WEFT_RECENT_COSTS; i++) {
+		header.recent[i][0] = bits_of(calibration->recent[i].bytes);
+		header.recent[i][1] = bits_of(calibration->recent[i].in_bytes_per_second);
+		header.recent[i][2] = bits_of(calibration->recent[i].out_bytes_per_second);
+	}
 	for (uint32_t i = 0; i < calibration->commands; i++)
 		record[i] = (struct record){
 			.key = htole64(calibration->command[i].key),
@@ -380,29 +403,52 @@ static const struct weft_measured_command *find(const struct weft_calibration *c
 	return low < calibration->commands && calibration->command[low].key == key ? &calibration->command[low] : NULL;
 }
 
-void weft_calibration_apply(const struct weft_calibration *calibration, const struct weft_graph *graph,
-			    const char *storage_dir, struct weft_costs *costs)
+bool weft_calibration_covers(const struct weft_calibration *calibration, const struct weft_graph *graph)
 {
-	double measured[WEFT_OP_LIMIT] = {0}, modelled[WEFT_OP_LIMIT] = {0}, all_measured = 0, all_modelled = 0;
+	for (weft_id o = 0; o < graph->operations; o++)
+		if (!find(calibration, weft_command_key(graph, o)))
+			return false;
+	return true;
+}
+
+/*
+ * Lines from modelled to measured seconds, per opcode.  By the model's clock both are
+ * cycles of the same device, and differ by no constant.
+ */
+static void fit_opcodes(const struct weft_calibration *calibration, struct weft_line line[WEFT_OP_LIMIT],
+			struct weft_line *all)
+{
+	struct weft_line_sums sums[WEFT_OP_LIMIT] = {{0}}, of_all = {0};
 
 	for (uint32_t i = 0; i < calibration->commands; i++) {
 		const struct weft_measured_command *command = &calibration->command[i];
 
-		measured[command->opcode] += command->seconds;
-		modelled[command->opcode] += command->modelled_seconds;
-		all_measured += command->seconds;
-		all_modelled += command->modelled_seconds;
+		weft_line_add(&sums[command->opcode], command->modelled_seconds, command->seconds);
+		weft_line_add(&of_all, command->modelled_seconds, command->seconds);
 	}
+	for (unsigned int i = 0; i < WEFT_OP_LIMIT; i++)
+		line[i] = calibration->clock == WEFT_CLOCK_MODEL ? weft_line_through_origin(&sums[i])
+								 : weft_line_fit(&sums[i]);
+	*all = weft_line_through_origin(&of_all);
+}
+
+void weft_calibration_apply(const struct weft_calibration *calibration, const struct weft_graph *graph,
+			    const char *storage_dir, struct weft_costs *costs)
+{
+	struct weft_line line[WEFT_OP_LIMIT], all;
+
+	fit_opcodes(calibration, line, &all);
 	for (weft_id o = 0; o < graph->operations; o++) {
 		const struct weft_measured_command *command = find(calibration, weft_command_key(graph, o));
 		uint16_t opcode = graph->operation[o].opcode;
+		double *seconds = &costs->operation_seconds[o];
 
 		if (command)
-			costs->operation_seconds[o] = command->seconds;
-		else if (opcode < WEFT_OP_LIMIT && modelled[opcode] > 0)
-			costs->operation_seconds[o] *= measured[opcode] / modelled[opcode];
-		else if (all_modelled > 0)
-			costs->operation_seconds[o] *= all_measured / all_modelled;
+			*seconds = command->seconds;
+		else if (opcode < WEFT_OP_LIMIT && line[opcode].slope > 0)
+			*seconds = line[opcode].start + *seconds * line[opcode].slope;
+		else if (all.slope > 0)
+			*seconds *= all.slope;
 	}
 	costs->step_seconds = calibration->step_seconds;
 	costs->handover_seconds = calibration->handover_seconds;
@@ -410,6 +456,7 @@ void weft_calibration_apply(const struct weft_calibration *calibration, const st
 	costs->page_in.bytes_per_second = calibration->page_in.bytes_per_second;
 	costs->page_out.seconds = calibration->page_out.seconds;
 	costs->page_out.bytes_per_second = calibration->page_out.bytes_per_second;
+	memcpy(costs->recent, calibration->recent, sizeof(costs->recent));
 	if (calibration->storage_key && storage_dir && weft_storage_key(storage_dir) == calibration->storage_key) {
 		costs->load.seconds = calibration->load.seconds;
 		costs->load.bytes_per_second = calibration->load.bytes_per_second;

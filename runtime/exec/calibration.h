@@ -6,9 +6,12 @@
  *
  * Seconds are known per command, which is named by a hash of everything but its
  * addresses: the same command costs the same in whichever plan it stands.  Commands
- * that were not measured (tiles, in a plan for another budget) get the model's figure
- * times the ratio of measured to modelled seconds of their opcode.  Energy always
- * comes from the device's counters, which are its model.
+ * that were not measured (tiles, in a plan for another budget) get what the straight
+ * line through the measured ones of their opcode makes of the model's figure.  Energy
+ * always comes from the device's counters, which are its model.
+ *
+ * Transfers between host and device are measured with memory that was not touched for
+ * long, and at rates that depend on how much else was touched since.
  */
 #ifndef WEFT_EXEC_CALIBRATION_H
 #define WEFT_EXEC_CALIBRATION_H
@@ -38,6 +41,7 @@ struct weft_calibration {
 	uint32_t commands;
 	double step_seconds, handover_seconds;
 	struct weft_transfer_cost page_in, page_out;
+	struct weft_recent_cost recent[WEFT_RECENT_COSTS];
 	uint64_t storage_key; /* of the directory that load and store were measured in; 0: they were not */
 	struct weft_transfer_cost load, store;
 };
@@ -80,6 +84,15 @@ int weft_measure_feed(struct weft_session *session);
  */
 int weft_measure(struct accel_device *device, struct weft_session *session, unsigned int steps, const char *storage_dir,
 		 struct weft_calibration *out);
+
+/**
+ * Add what the commands of @session take, which is of the same model in other budgets, in
+ * @steps traced steps: those of its tiles were not measured before.  Measured ones are measured anew.
+ */
+int weft_measure_more(struct accel_device *device, struct weft_session *session, unsigned int steps,
+		      struct weft_calibration *calibration);
+/** Whether every command of @graph was measured. */
+bool weft_calibration_covers(const struct weft_calibration *calibration, const struct weft_graph *graph);
 
 /** Seconds and joules of one more step of @session. */
 struct weft_step_cost {

@@ -9,6 +9,7 @@
 #include <accel/commands.h>
 
 #include "exec/calibration.h"
+#include "exec/line.h"
 #include "exec/session_internal.h"
 #include "plan/draft.h"
 #include "tier/storage.h"
@@ -19,6 +20,8 @@
 #define SIZES 5
 #define DEPTH 32 /* of storage transfers, the executor's */
 #define STORAGE_BYTES (48ull << 20)
+/* With less, all of it is in caches. */
+#define LEAST_ROOM (16u << 20)
 
 static double now_seconds(void)
 {
@@ -94,8 +97,10 @@ struct samples {
 	unsigned int steps;
 	double *seconds; /* per action and step */
 	uint8_t *count;	 /* per action */
-	double *gap;	 /* between one command and the next */
+	double *gap;	 /* between one command and the next, with nothing under way */
 	size_t gaps;
+	double between;		/* median of the gaps */
+	const double *modelled; /* per operation */
 };
 
 static int trace_steps(struct samples *s)
@@ -113,14 +118,15 @@ static int trace_steps(struct samples *s)
 		for (size_t i = 0; i < events; i++) {
 			uint32_t action = event[i].action;
 
+			if (last_end && event[i].start_ns > last_end && s->gaps < (size_t)plan->actions * s->steps)
+				s->gap[s->gaps++] = 1e-9 * (double)(event[i].start_ns - last_end);
+			if (event[i].end_ns > last_end)
+				last_end = event[i].end_ns;
 			if (plan->action[action].kind != WEFT_ACTION_COMPUTE || s->count[action] >= s->steps)
 				continue;
 			s->seconds[(size_t)action * s->steps + s->count[action]++] =
 				s->clock == WEFT_CLOCK_MODEL ? (double)event[i].model_cycles / s->hertz
 							     : 1e-9 * (double)(event[i].end_ns - event[i].start_ns);
-			if (last_end && event[i].start_ns > last_end)
-				s->gap[s->gaps++] = 1e-9 * (double)(event[i].start_ns - last_end);
-			last_end = event[i].end_ns;
 		}
 	}
 	weft_session_trace(s->session, false);
@@ -134,39 +140,59 @@ static int by_key(const void *a, const void *b)
 	return x->key < y->key ? -1 : x->key > y->key;
 }
 
+/* Commands of @out that were measured before, unless they are in @found, by ascending key. */
+static void keep_others(struct weft_calibration *out, const struct weft_measured_command *found, uint32_t founds)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < out->commands; i++)
+		if (!bsearch(&out->command[i], found, founds, sizeof(*found), by_key))
+			out->command[kept++] = out->command[i];
+	out->commands = kept;
+}
+
 /* One entry per action, then one per key: the mean of the actions that have it. */
 static int gather_commands(struct samples *s, struct weft_calibration *out)
 {
 	const struct weft_plan *plan = s->session->plan;
-	double between = s->clock == WEFT_CLOCK_WALL ? median(s->gap, s->gaps) : 0;
-	uint32_t merged = 0;
+	struct weft_measured_command *command, *all;
+	uint32_t commands = 0, merged = 0;
 
-	out->command = calloc((size_t)plan->actions + 1, sizeof(*out->command));
-	if (!out->command)
+	s->between = s->clock == WEFT_CLOCK_WALL ? median(s->gap, s->gaps) : 0;
+	command = calloc((size_t)plan->actions + 1, sizeof(*command));
+	if (!command)
 		return weft_fail(ENOMEM, "no memory to measure costs");
 	for (uint32_t a = 0; a < plan->actions; a++) {
 		weft_id o = plan->action[a].operation;
 
 		if (plan->action[a].kind != WEFT_ACTION_COMPUTE || !s->count[a])
 			continue;
-		out->command[out->commands++] = (struct weft_measured_command){
+		command[commands++] = (struct weft_measured_command){
 			.key = weft_command_key(s->session->graph, o),
 			.opcode = s->session->graph->operation[o].opcode,
-			.seconds = least(s->seconds + (size_t)a * s->steps, s->count[a]) + between,
-			.modelled_seconds = s->session->costs.operation_seconds[o],
+			.seconds = least(s->seconds + (size_t)a * s->steps, s->count[a]) + s->between,
+			.modelled_seconds = s->modelled[o],
 		};
 	}
-	qsort(out->command, out->commands, sizeof(*out->command), by_key);
-	for (uint32_t first = 0, end; first < out->commands; first = end) {
-		struct weft_measured_command sum = out->command[first];
+	qsort(command, commands, sizeof(*command), by_key);
+	for (uint32_t first = 0, end; first < commands; first = end) {
+		struct weft_measured_command sum = command[first];
 
-		for (end = first + 1; end < out->commands && out->command[end].key == sum.key; end++)
-			sum.seconds += out->command[end].seconds;
+		for (end = first + 1; end < commands && command[end].key == sum.key; end++)
+			sum.seconds += command[end].seconds;
 		sum.seconds /= end - first;
-		out->command[merged++] = sum;
+		command[merged++] = sum;
 	}
-	out->commands = merged;
-	return 0;
+	keep_others(out, command, merged);
+	all = realloc(out->command, ((size_t)out->commands + merged + 1) * sizeof(*all));
+	if (all) {
+		memcpy(all + out->commands, command, merged * sizeof(*all));
+		out->command = all;
+		out->commands += merged;
+		qsort(all, out->commands, sizeof(*all), by_key);
+	}
+	free(command);
+	return all ? 0 : weft_fail(ENOMEM, "no memory to measure costs");
 }
 
 static int measure_commands(struct samples *s, struct weft_calibration *out)
@@ -192,29 +218,16 @@ struct point {
 	double bytes, seconds;
 };
 
-/* The line with the least squared relative error. */
 static void fit(const struct point *point, unsigned int points, struct weft_transfer_cost *cost)
 {
-	double w = 0, wx = 0, wy = 0, wxx = 0, wxy = 0, slope, start;
+	struct weft_line_sums sums = {0};
+	struct weft_line line;
 
-	for (unsigned int i = 0; i < points; i++) {
-		double weight = 1 / fmax(point[i].seconds * point[i].seconds, 1e-18);
-
-		w += weight;
-		wx += weight * point[i].bytes;
-		wy += weight * point[i].seconds;
-		wxx += weight * point[i].bytes * point[i].bytes;
-		wxy += weight * point[i].bytes * point[i].seconds;
-	}
-	slope = w * wxx > wx * wx ? (w * wxy - wx * wy) / (w * wxx - wx * wx) : 0;
-	start = (wy - slope * wx) / w;
-	/* A line that noise has bent: through the origin. */
-	if (slope <= 0 || start < 0) {
-		slope = fmax(wxy / wxx, 1e-15);
-		start = 0;
-	}
-	cost->seconds = start;
-	cost->bytes_per_second = 1 / slope;
+	for (unsigned int i = 0; i < points; i++)
+		weft_line_add(&sums, point[i].bytes, point[i].seconds);
+	line = weft_line_fit(&sums);
+	cost->seconds = line.start;
+	cost->bytes_per_second = 1 / fmax(line.slope, 1e-15);
 }
 
 struct pager {
@@ -225,12 +238,13 @@ struct pager {
 	double hertz;
 	enum weft_clock clock;
 	uint64_t next; /* place in both buffers */
+	uint64_t ring; /* bytes of each that are used, in turn */
 };
 
-/* Every transfer goes to another place, so that caches hold none of them. */
+/* Every transfer goes to another place of the ring: where that is large, caches hold none of them. */
 static int page(struct pager *p, enum weft_engine engine, uint32_t bytes, double *seconds)
 {
-	uint64_t room = accel_buffer_bytes(p->host) - bytes, point;
+	uint64_t room = p->ring - bytes, point;
 	uint64_t host = accel_buffer_address(p->host) + (p->next > room ? 0 : p->next);
 	uint64_t device = accel_buffer_address(p->device) + (p->next > room ? 0 : p->next);
 	bool in = engine == WEFT_ENGINE_DMA_IN;
@@ -274,6 +288,56 @@ static int measure_direction(struct pager *p, enum weft_engine engine, uint64_t 
 	}
 	if (!result)
 		fit(point, points, cost);
+	return result;
+}
+
+/* The rate of transfers that go round the ring again and again; not below that of memory not touched for long. */
+static int measure_ring(struct pager *p, enum weft_engine engine, const struct weft_transfer_cost *cold, double *rate)
+{
+	const uint32_t block = 256u << 10, blocks = (uint32_t)(p->ring / block);
+	double sample[ROUNDS];
+	int result = 0;
+
+	/* The first time round finds none of it. */
+	for (unsigned int round = 0; !result && round < ROUNDS; round++) {
+		double total = 0, seconds;
+
+		for (uint32_t i = 0; !result && i < blocks; i++) {
+			result = page(p, engine, block, &seconds);
+			total += result ? 0 : seconds;
+		}
+		sample[round] = total / blocks;
+	}
+	if (!result)
+		*rate = fmax(block / fmax(least(sample + 1, ROUNDS - 1) - cold->seconds, 1e-9), cold->bytes_per_second);
+	return result;
+}
+
+/* Rings of up to so many bytes, host and device together: caches are not larger. */
+#define LARGEST_RING (128u << 20)
+
+static int measure_recent(struct pager *p, struct weft_calibration *out)
+{
+	const uint64_t ring = p->ring;
+	double in = 0, out_rate = 0;
+	int result = 0;
+
+	/* Of less that was touched since, not less is in caches. */
+	for (unsigned int i = WEFT_RECENT_COSTS; !result && i-- > 0;) {
+		uint64_t bytes = LARGEST_RING >> (WEFT_RECENT_COSTS - 1 - i);
+		double now = 0, now_out = 0;
+
+		p->ring = bytes / 2;
+		if (p->ring > ring)
+			p->ring = ring;
+		result = measure_ring(p, WEFT_ENGINE_DMA_IN, &out->page_in, &now);
+		if (!result)
+			result = measure_ring(p, WEFT_ENGINE_DMA_OUT, &out->page_out, &now_out);
+		in = fmax(in, now);
+		out_rate = fmax(out_rate, now_out);
+		out->recent[i] = (struct weft_recent_cost){(double)bytes, in, out_rate};
+	}
+	p->ring = ring;
 	return result;
 }
 
@@ -331,6 +395,7 @@ static int measure_paging(struct accel_device *device, double hertz, struct weft
 		result = accel_buffer_new(p.context, room, ACCEL_DEVICE_MEMORY, &p.device);
 	if (!result)
 		result = accel_buffer_new(p.context, room, ACCEL_HOST_MEMORY, &p.host);
+	p.ring = room;
 	if (result)
 		weft_fail(-result, "measuring transfers: %s", accel_error());
 	if (!result)
@@ -342,6 +407,8 @@ static int measure_paging(struct accel_device *device, double hertz, struct weft
 		result = measure_direction(&p, WEFT_ENGINE_DMA_IN, room / 16, &out->page_in);
 	if (!result)
 		result = measure_direction(&p, WEFT_ENGINE_DMA_OUT, room / 16, &out->page_out);
+	if (!result && out->clock == WEFT_CLOCK_WALL && room >= LEAST_ROOM)
+		result = measure_recent(&p, out);
 	if (!result && out->clock == WEFT_CLOCK_WALL)
 		result = measure_handover(&p, &out->handover_seconds);
 	accel_buffer_unref(p.host);
@@ -502,6 +569,32 @@ int weft_measure_steps(struct weft_session *session, enum weft_clock clock, unsi
 	return result;
 }
 
+/* Commands, and what the device's model makes of them. */
+static int measure_session(struct accel_device *device, struct samples *s, struct weft_calibration *out)
+{
+	struct weft_costs modelled;
+	int result = weft_costs_model(device, s->session->graph, &modelled);
+
+	if (result)
+		return result;
+	s->modelled = modelled.operation_seconds;
+	result = weft_measure_feed(s->session);
+	/* The first step finds nothing in caches and pages not yet touched. */
+	if (!result)
+		result = weft_session_step(s->session);
+	if (!result)
+		result = measure_commands(s, out);
+	weft_costs_clear(&modelled);
+	return result;
+}
+
+/* What lies between one command and the next is there for transfers too. */
+static void add_between(struct weft_calibration *out, double seconds)
+{
+	out->page_in.seconds += seconds;
+	out->page_out.seconds += seconds;
+}
+
 int weft_measure(struct accel_device *device, struct weft_session *session, unsigned int steps, const char *storage_dir,
 		 struct weft_calibration *out)
 {
@@ -516,16 +609,13 @@ int weft_measure(struct accel_device *device, struct weft_session *session, unsi
 	s.clock = out->clock = weft_calibration_clock(&info);
 	s.hertz = info.clock_hz ? (double)info.clock_hz : 1e9;
 	if (!result)
-		result = weft_measure_feed(session);
-	/* The first step finds nothing in caches and pages not yet touched. */
-	if (!result)
-		result = weft_session_step(session);
-	if (!result)
-		result = measure_commands(&s, out);
+		result = measure_session(device, &s, out);
 	if (!result)
 		result = weft_measure_steps(session, s.clock, steps, &step);
 	if (!result)
 		result = measure_paging(device, s.hertz, out);
+	if (!result)
+		add_between(out, s.between);
 	if (!result && storage_dir)
 		result = measure_storage(device, storage_dir, out);
 	if (!result && out->clock == WEFT_CLOCK_WALL)
@@ -533,4 +623,16 @@ int weft_measure(struct accel_device *device, struct weft_session *session, unsi
 	if (result)
 		weft_calibration_clear(out);
 	return result;
+}
+
+int weft_measure_more(struct accel_device *device, struct weft_session *session, unsigned int steps,
+		      struct weft_calibration *calibration)
+{
+	struct accel_device_info info = {.size = sizeof(info)};
+	struct samples s = {.session = session, .steps = steps, .clock = calibration->clock};
+
+	if (accel_device_query(device, &info))
+		return weft_fail(EIO, "%s", accel_error());
+	s.hertz = info.clock_hz ? (double)info.clock_hz : 1e9;
+	return measure_session(device, &s, calibration);
 }

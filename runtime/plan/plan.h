@@ -104,11 +104,23 @@ struct weft_transfer_cost {
 	double joules, joules_per_byte;
 };
 
+/**
+ * Rates of paging what caches may still hold: values whose host copy was touched when at most
+ * @bytes of host and device memory were touched since, by this transfer included.
+ */
+struct weft_recent_cost {
+	double bytes, in_bytes_per_second, out_bytes_per_second;
+};
+
+#define WEFT_RECENT_COSTS 8
+
 /** What actions cost, from the device's model or from measurement. */
 struct weft_costs {
 	double *operation_seconds; /* per operation of the graph */
 	double *operation_joules;
 	struct weft_transfer_cost page_in, page_out, load, store;
+	struct weft_recent_cost
+		recent[WEFT_RECENT_COSTS]; /* by ascending bytes; the last: 0 where it makes no difference */
 	double step_seconds; /* of a step besides its actions: submitting it, and being told that it has ended */
 	/* From the end of an action to the start of one in another lane that waits for it. */
 	double handover_seconds;

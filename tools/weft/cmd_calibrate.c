@@ -201,6 +201,35 @@ static int measure(struct calibrating *c, struct weft_session_refusal *refusal)
 	return weft_calibration_write(c->path, &c->calibration);
 }
 
+/* Times that a plan for tiles that had not been measured may become one for others. */
+#define ROUNDS 3
+
+/*
+ * Plan with measured costs.  Operations that the plan has split are measured too,
+ * after which another plan may be the better one.  By the model's clock, they cost
+ * what the model says.
+ */
+static int plan_measured(struct calibrating *c, const struct weft_session_options *session_options,
+			 struct weft_session **session)
+{
+	for (unsigned int round = 0;; round++) {
+		int result = open_session(c, session_options, session, NULL);
+
+		if (result || round == ROUNDS || c->calibration.clock == WEFT_CLOCK_MODEL ||
+		    weft_calibration_covers(&c->calibration, weft_session_graph(*session)))
+			return result;
+		result = choose_steps(c, *session);
+		if (!result)
+			result = weft_measure_more(c->device, *session, c->steps, &c->calibration);
+		if (!result)
+			result = weft_calibration_write(c->path, &c->calibration);
+		weft_session_free(*session);
+		*session = NULL;
+		if (result)
+			return result;
+	}
+}
+
 /* Plan, with measured costs or the model's, and run; both have the same budgets. */
 static int compare(struct calibrating *c, struct comparison *comparison, uint64_t device_bytes)
 {
@@ -219,7 +248,7 @@ static int compare(struct calibrating *c, struct comparison *comparison, uint64_
 		weft_session_free(session);
 	session_options.model_costs = false;
 	if (!result)
-		result = open_session(c, &session_options, &session, NULL);
+		result = plan_measured(c, &session_options, &session);
 	if (result)
 		return result == -ENOSPC ? 0 : result;
 	result = weft_measure_feed(session);

@@ -11,8 +11,9 @@
  * device that stands for another machine, times are those of its cycles.
  *
  *	time, cpu	over the unconstrained step's: on the clock, and of all threads
- *	pred		predicted over measured seconds, with operations and transfers
- *			measured in the unconstrained session (weft calibrate)
+ *	known		predicted over measured seconds, with operations and transfers measured in
+ *			the unconstrained session and the rows before: tiles are like the others
+ *	pred		the same with the row's own tiles measured too (weft calibrate --device-mem)
  *	energy		by the device's counters, over the unconstrained step's
  *	pred		predicted over counted energy
  *	bound		the most that any other plan of the row's memory could save
@@ -298,12 +299,12 @@ static double hidden(const struct table *t, struct weft_session *session, double
 	return share;
 }
 
-static void print_row(const struct table *t, const char *name, struct weft_session *session)
+static void print_row(struct table *t, const char *name, struct weft_session *session)
 {
 	const struct weft_plan *plan = weft_session_plan(session);
 	char device[24], host[24], paged[24], stored[24], hex[65];
 	struct run of = {0}, of_base = {0};
-	double done = 0, share;
+	double done = 0, share, seconds;
 
 	/* The first step finds memory that was never touched. */
 	if (weft_measure_feed(session) || weft_session_step(session))
@@ -314,11 +315,15 @@ static void print_row(const struct table *t, const char *name, struct weft_sessi
 	}
 	if (weft_session_digest(session, hex))
 		die();
+	seconds = predicted(t, session);
+	if (weft_measure_more(t->device, session, t->steps, &t->calibration))
+		die();
 	share = hidden(t, session, &done);
-	printf("%-6s %9s %9s %6.2f %8.3f %6.2f %6.2f %6.2f %8.3f %+6.1f%% %6.3f %5.1f%% %9s %9s %6u %6.2f %6.2f %.12s "
+	printf("%-6s %9s %9s %6.2f %8.3f %6.2f %6.2f %6.2f %6.2f %8.3f %+6.1f%% %6.3f %5.1f%% %9s %9s %6u %6.2f %6.2f "
+	       "%.12s "
 	       "%s\n",
 	       name, size_format(plan->peak[WEFT_TIER_DEVICE], device), size_format(plan->peak[WEFT_TIER_HOST], host),
-	       plan->solver_seconds, of.wall, of.wall / of_base.wall, of.cpu / of_base.cpu,
+	       plan->solver_seconds, of.wall, of.wall / of_base.wall, of.cpu / of_base.cpu, seconds / of.wall,
 	       predicted(t, session) / of.wall, of.joules, 100 * (of.joules / of_base.joules - 1),
 	       plan->joules / of.joules, 100 * (plan->joules - plan->bound_joules) / plan->joules,
 	       size_format(plan->paged_bytes[WEFT_TIER_HOST], paged),
@@ -382,9 +387,9 @@ static void print_table(struct table *t, char **budgets)
 	activations = peak - t->persistent;
 	printf("unconstrained: %s of device memory, %s of it activations\n", size_format(peak, size),
 	       size_format(activations, more));
-	printf("%-6s %9s %9s %6s %8s %6s %6s %6s %8s %7s %6s %6s %9s %9s %6s %6s %6s %s\n", "share", "device", "host",
-	       "plan s", "step s", "time", "cpu", "pred", "J", "energy", "pred", "bound", "paged", "stored", "recomp",
-	       "hidden", "done", "weights");
+	printf("%-6s %9s %9s %6s %8s %6s %6s %6s %6s %8s %7s %6s %6s %9s %9s %6s %6s %6s %s\n", "share", "device",
+	       "host", "plan s", "step s", "time", "cpu", "known", "pred", "J", "energy", "pred", "bound", "paged",
+	       "stored", "recomp", "hidden", "done", "weights");
 	for (; *budgets; budgets++) {
 		uint64_t budget;
 

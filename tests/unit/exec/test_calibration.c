@@ -16,6 +16,7 @@
 
 #include "exec/calibration.h"
 #include "exec/costs.h"
+#include "exec/line.h"
 #include "graph/graph.h"
 #include "random_graph.h"
 #include "weft/error.h"
@@ -69,6 +70,7 @@ static struct weft_calibration example(void)
 		.page_in = {1e-6, 1e9, 0, 0},
 		.page_out = {2e-6, 2e9, 0, 0},
 		.storage_key = 13,
+		.recent = {{1e6, 5e9, 4e9}, {2e6, 3e9, 3e9}},
 		.load = {3e-6, 3e9, 0, 0},
 		.store = {4e-6, 4e9, 0, 0},
 	};
@@ -92,9 +94,11 @@ static void files_come_back(void **state)
 		assert_true(read.command[i].seconds == written.command[i].seconds);
 		assert_true(read.command[i].modelled_seconds == written.command[i].modelled_seconds);
 	}
-	assert_true(read.step_seconds == written.step_seconds && read.handover_seconds == written.handover_seconds && read.storage_key == 13);
+	assert_true(read.step_seconds == written.step_seconds && read.handover_seconds == written.handover_seconds &&
+		    read.storage_key == 13);
 	assert_memory_equal(&read.page_in, &written.page_in, sizeof(read.page_in));
 	assert_memory_equal(&read.page_out, &written.page_out, sizeof(read.page_out));
+	assert_memory_equal(read.recent, written.recent, sizeof(read.recent));
 	assert_memory_equal(&read.load, &written.load, sizeof(read.load));
 	assert_memory_equal(&read.store, &written.store, sizeof(read.store));
 	weft_calibration_clear(&read);
@@ -166,7 +170,42 @@ static void paths_follow_the_environment(void **state)
 	assert_int_equal(weft_calibration_path(1, 2, path, sizeof(path)), -ENOENT);
 }
 
-/* What was measured is taken over; what was not follows the ratio of its opcode. */
+static void lines_are_fitted(void **state)
+{
+	static const struct {
+		double x[3], y[3];
+		unsigned int points;
+		struct weft_line line;
+	} cases[] = {
+		{{0}, {0}, 0, {0, 0}},
+		{{2}, {6}, 1, {0, 3}},
+		{{1, 2, 3}, {5, 7, 9}, 3, {3, 2}},
+		{{2, 2}, {6, 6}, 2, {0, 3}},
+		{{1e-6, 1e-3, 1}, {3e-6, 1.002e-3, 1.000002}, 3, {2e-6, 1}},
+		/* It would start below 0, or fall. */
+		{{1, 2}, {1, 3}, 2, {0, 15.0 / 13}},
+		{{1, 2}, {3, 3}, 2, {0, 1.8}},
+		{{1, 2}, {2, 1}, 2, {0, 2.5 / 4.25}},
+		{{0, 4}, {1, 8}, 2, {0, 2}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct weft_line_sums sums = {0};
+		struct weft_line line;
+
+		for (unsigned int p = 0; p < cases[i].points; p++)
+			weft_line_add(&sums, cases[i].x[p], cases[i].y[p]);
+		line = weft_line_fit(&sums);
+		if (fabs(line.start - cases[i].line.start) > 1e-6 * fabs(cases[i].line.start) ||
+		    fabs(line.slope - cases[i].line.slope) > 1e-6 * fabs(cases[i].line.slope))
+			fail_msg("case %zu: %g + %g x", i, line.start, line.slope);
+		line = weft_line_through_origin(&sums);
+		assert_true(line.start == 0 && (line.slope > 0) == (cases[i].points > 0));
+	}
+}
+
+/* What was measured is taken over; what was not follows the line of its opcode. */
 static void costs_are_replaced(void **state)
 {
 	struct accel_device *opened = device("embedded:mem=16M");
@@ -195,6 +234,18 @@ static void costs_are_replaced(void **state)
 	assert_true(measured.load.bytes_per_second == model.load.bytes_per_second);
 	weft_calibration_apply(&calibration, graph, directory, &measured);
 	assert_true(measured.load.bytes_per_second == 3e9);
+	assert_memory_equal(measured.recent, calibration.recent, sizeof(measured.recent));
+	weft_costs_clear(&measured);
+	/* 5 s for each, by the clock. */
+	assert_int_equal(weft_costs_model(opened, graph, &measured), 0);
+	command[0].seconds += 5;
+	command[1].seconds += 5;
+	weft_calibration_apply(&calibration, graph, NULL, &measured);
+	for (weft_id o = 1; o < graph->operations; o++)
+		if (weft_command_key(graph, o) != command[0].key && graph->operation[o].opcode == opcode)
+			assert_true(fabs(measured.operation_seconds[o] / (5 + 3 * model.operation_seconds[o]) - 1) <
+				    1e-6);
+	assert_false(weft_calibration_covers(&calibration, graph));
 	weft_costs_clear(&model);
 	weft_costs_clear(&measured);
 	weft_graph_free(graph);
@@ -320,6 +371,45 @@ static void a_modelled_device_measures_as_its_model(void **state)
 	accel_device_unref(opened);
 }
 
+/* Tiles are measured in a session that has them, and what is known already stays known. */
+static void tiles_are_measured_too(void **state)
+{
+	struct accel_device *opened = device("embedded:mem=16M");
+	struct weft_session_options options = unlimited(), small = unlimited();
+	struct weft_session *whole = session(opened, 9, &options), *tiled;
+	struct weft_calibration calibration;
+	uint32_t before;
+
+	(void)state;
+	small.device_bytes = 4096;
+	tiled = session(opened, 9, &small);
+	assert_int_equal(weft_measure(opened, whole, 2, NULL, &calibration), 0);
+	assert_true(weft_calibration_covers(&calibration, weft_session_graph(whole)));
+	assert_false(weft_calibration_covers(&calibration, weft_session_graph(tiled)));
+	for (unsigned int i = 0; i < WEFT_RECENT_COSTS; i++) {
+		const struct weft_recent_cost *recent = &calibration.recent[i];
+
+		if (!recent->bytes)
+			continue;
+		assert_true(recent->in_bytes_per_second >= calibration.page_in.bytes_per_second);
+		assert_true(!i || recent[-1].in_bytes_per_second >= recent->in_bytes_per_second);
+		assert_true(!i || recent[-1].bytes < recent->bytes);
+	}
+	before = calibration.commands;
+	for (unsigned int round = 0; round < 2; round++) {
+		assert_int_equal(weft_measure_more(opened, tiled, 2, &calibration), 0);
+		assert_true(weft_calibration_covers(&calibration, weft_session_graph(whole)));
+		assert_true(weft_calibration_covers(&calibration, weft_session_graph(tiled)));
+		assert_true(calibration.commands > before);
+		for (uint32_t i = 1; i < calibration.commands; i++)
+			assert_true(calibration.command[i - 1].key < calibration.command[i].key);
+	}
+	weft_calibration_clear(&calibration);
+	weft_session_free(whole);
+	weft_session_free(tiled);
+	accel_device_unref(opened);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -341,10 +431,12 @@ int main(void)
 		cmocka_unit_test(files_come_back),
 		cmocka_unit_test(every_damage_is_seen),
 		cmocka_unit_test(paths_follow_the_environment),
+		cmocka_unit_test(lines_are_fitted),
 		cmocka_unit_test(costs_are_replaced),
 		cmocka_unit_test(sessions_use_the_cache),
 		cmocka_unit_test(counters_are_what_plans_predict),
 		cmocka_unit_test(a_modelled_device_measures_as_its_model),
+		cmocka_unit_test(tiles_are_measured_too),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
