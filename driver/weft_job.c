@@ -81,7 +81,7 @@ static void job_count_end(struct weft_job *job, int error)
 		return;
 	job->pending = false;
 	if (error)
-		atomic64_cmpxchg(&queue->failed, 0, job->number);
+		weft_queue_fault(queue, job->number, &cancelled);
 	atomic64_inc(&queue->completed);
 	atomic_dec(&queue->context->pending);
 	queue_advance(queue, job);
@@ -174,7 +174,7 @@ static void job_complete(struct weft_call *call, const struct weft_hw_event *eve
 void weft_job_fail(struct weft_job *job, const struct weft_fault_record *fault, int error)
 {
 	weft_context_fault(job->queue->context, fault);
-	weft_queue_fault(job->queue, fault);
+	weft_queue_fault(job->queue, job->number, fault);
 	job_end(job, error);
 }
 
@@ -194,7 +194,6 @@ struct dma_fence *weft_job_run(struct weft_job *job)
 
 	if (weft_device_dead(wdev) || READ_ONCE(context->banned)) {
 		ret = weft_device_dead(wdev) ? -ENODEV : -ECANCELED;
-		weft_queue_fault(job->queue, &cancelled);
 		job_handed_over(job);
 		job_count_end(job, ret);
 		return ERR_PTR(ret);

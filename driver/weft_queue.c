@@ -90,19 +90,25 @@ struct weft_queue *weft_queue_take(struct weft_client *client, struct weft_conte
 }
 
 /**
- * weft_queue_fault() - note why a job of the queue failed
+ * weft_queue_fault() - note that a job of the queue failed, and why
  * @queue: the queue
- * @fault: the reason; only the first counts
+ * @job: its number
+ * @fault: the reason, unless one was noted for this job or an earlier one
  *
- * May be called with interrupts off, before the job is counted as failed.
+ * A job that a fault cancels may end before the one to blame, which is to be told of.
+ * May be called with interrupts off.
  */
-void weft_queue_fault(struct weft_queue *queue, const struct weft_fault_record *fault)
+void weft_queue_fault(struct weft_queue *queue, u64 job, const struct weft_fault_record *fault)
 {
 	unsigned long flags;
+	u64 failed;
 
 	spin_lock_irqsave(&queue->context->fault_lock, flags);
-	if (!queue->fault.reason)
+	failed = atomic64_read(&queue->failed);
+	if (!failed || job < failed) {
+		atomic64_set(&queue->failed, job);
 		queue->fault = *fault;
+	}
 	spin_unlock_irqrestore(&queue->context->fault_lock, flags);
 }
 

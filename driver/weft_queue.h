@@ -68,7 +68,7 @@ struct weft_queue *weft_queue_lookup(struct weft_client *client, u32 id);
 struct weft_queue *weft_queue_get(struct weft_queue *queue);
 struct weft_queue *weft_queue_take(struct weft_client *client, struct weft_context *context);
 void weft_queue_put(struct weft_queue *queue);
-void weft_queue_fault(struct weft_queue *queue, const struct weft_fault_record *fault);
+void weft_queue_fault(struct weft_queue *queue, u64 job, const struct weft_fault_record *fault);
 void weft_queue_stop(struct weft_queue *queue);
 
 int weft_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

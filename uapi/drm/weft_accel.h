@@ -192,7 +192,7 @@ struct drm_weft_context_info {
  * struct drm_weft_queue_info - a queue
  * @submitted: jobs submitted; they are numbered from 1
  * @completed: jobs ended, with or without success
- * @failed: number of the first job that ended without success since the context
+ * @failed: the least number of a job that ended without success since the context
  *	was recovered last, 0 if none
  * @fault: why that job failed: WEFT_FAULT_CANCELLED if another is to blame
  */
