@@ -69,14 +69,18 @@ ACCEL_EXPORT void accel_context_unref(struct accel_context *context)
 void accel_context_stop(struct accel_context *context, const struct weft_fault_record *cause,
 			const struct accel_job *guilty)
 {
+	/* That it was cancelled says less than why, if that comes later. */
+	bool first = !context->fault.reason,
+	     better = context->fault.reason == WEFT_FAULT_CANCELLED && cause->reason != WEFT_FAULT_CANCELLED;
+
 	/* Bystanders may end before the guilty job, whose stream makes the better sentence. */
-	if (context->fault.reason && (!guilty || memcmp(&context->fault, cause, sizeof(*cause)) != 0))
+	if (!first && !better && (!guilty || memcmp(&context->fault, cause, sizeof(*cause)) != 0))
 		return;
 	accel_describe(cause, guilty ? guilty->block->bytes : NULL, guilty ? guilty->bytes : 0, context->sentence,
 		       ACCEL_SENTENCE);
-	if (context->fault.reason)
-		return;
 	context->fault = *cause;
+	if (!first)
+		return;
 	context->device->faults++;
 	accel_log(ACCEL_LOG_INFO, "context %u: %s", context->id, context->sentence);
 	context->device->backend->context_stop(context);

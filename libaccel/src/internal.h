@@ -10,9 +10,10 @@
  * dropped by accel_device_reap().
  *
  * A job's life.  accel_queue_submit() allocates all that the job will ever need and
- * appends it to its queue (HELD).  Once it is first in its queue and all its fences
- * have signalled it goes to the backend (ISSUED), which calls accel_job_end() when
- * it has ended; that advances the queue's timeline, which may release other jobs.
+ * appends it to its queue (HELD).  Once all its fences have signalled, those before it
+ * in its queue have gone, and at most accel_backend.depth - 1 of them have not ended, it
+ * goes to the backend (ISSUED), which calls accel_job_end() when it has ended; that
+ * advances the queue's timeline, which may release other jobs.
  */
 #ifndef ACCEL_INTERNAL_H
 #define ACCEL_INTERNAL_H
@@ -62,13 +63,15 @@ struct accel_backend {
 	/** Locked.  Unmap and free. */
 	void (*buffer_free)(struct accel_buffer *buffer);
 
-	/** Locked.  Take a job whose turn it is; cannot fail. */
-	void (*submit)(struct accel_job *job);
+	/** Jobs of a queue that may be issued at once; the backend runs and ends them in their order. */
+	unsigned int depth;
+	/** Locked.  Take a job whose turn it is.  A negative errno value: its context stops, because of *cause. */
+	int (*submit)(struct accel_job *job, struct weft_fault_record *cause);
 	/**
-	 * Locked, but leaves the lock for a while.  Somebody waits for the queue, whose first
-	 * job was issued: look for its end for a short time, as far as that is of use.  May be NULL.
+	 * Locked, but leaves the lock for a while.  Somebody waits for the job, which was
+	 * issued: look for its end for a short time, as far as that is of use.  May be NULL.
 	 */
-	void (*poll)(struct accel_queue *queue);
+	void (*poll)(struct accel_job *job);
 	/** Records traces through accel_trace_add(). */
 	bool traces;
 };
@@ -172,6 +175,8 @@ struct accel_queue {
 	uint64_t submitted;		    /* last point given out */
 	uint64_t failed_first, failed_last; /* points of the latest run of failed jobs */
 	struct accel_job *first, *last;	    /* not ended */
+	struct accel_job *held;		    /* the first of them that was not issued */
+	unsigned int issued;		    /* how many were */
 	pthread_cond_t changed;
 	unsigned int waiters;
 	int fd; /* -1: nobody has asked */

@@ -12,6 +12,10 @@ static void finish(struct accel_job *job, bool failed)
 	struct accel_queue *queue = job->queue;
 	struct accel_context *context = queue->context;
 
+	if (job->state == JOB_ISSUED)
+		queue->issued--;
+	else
+		queue->held = job->next;
 	job->state = JOB_ENDED;
 	queue->first = job->next;
 	if (!queue->first)
@@ -46,30 +50,55 @@ static void finish(struct accel_job *job, bool failed)
 	}
 }
 
+/* A held job waits for nothing any more. */
+static void leave_timelines(struct accel_job *job)
+{
+	for (uint32_t i = 0; i < job->wait_count; i++) {
+		struct wait **link;
+
+		if (!job->wait[i].timeline)
+			continue;
+		for (link = &job->wait[i].timeline->waits; *link != &job->wait[i]; link = &(*link)->next)
+			;
+		*link = job->wait[i].next;
+		job->wait[i].timeline = NULL;
+	}
+}
+
+static void issue(struct accel_job *job)
+{
+	struct accel_queue *queue = job->queue;
+	struct weft_fault_record cause;
+
+	/* It may end before submit() returns. */
+	job->state = JOB_ISSUED;
+	queue->held = job->next;
+	queue->issued++;
+	if (!queue->context->device->backend->submit(job, &cause))
+		return;
+	job->state = JOB_HELD;
+	queue->held = job;
+	queue->issued--;
+	accel_context_stop(queue->context, &cause, NULL);
+}
+
 void accel_queue_pump(struct accel_queue *queue)
 {
-	struct accel_context *context = queue->context;
+	const struct accel_context *context = queue->context;
 	struct accel_job *job;
 
-	while ((job = queue->first) && job->state == JOB_HELD) {
+	while ((job = queue->held)) {
 		if (context->fault.reason) {
-			for (uint32_t i = 0; i < job->wait_count; i++) {
-				struct wait **link;
-
-				if (!job->wait[i].timeline)
-					continue;
-				for (link = &job->wait[i].timeline->waits; *link != &job->wait[i];
-				     link = &(*link)->next)
-					;
-				*link = job->wait[i].next;
-			}
+			/* Jobs end in their order. */
+			if (queue->issued)
+				return;
+			leave_timelines(job);
 			finish(job, true);
 			continue;
 		}
-		if (job->waiting)
+		if (job->waiting || queue->issued >= context->device->backend->depth)
 			return;
-		job->state = JOB_ISSUED;
-		context->device->backend->submit(job);
+		issue(job);
 	}
 }
 

@@ -125,6 +125,8 @@ static void append(struct accel_queue *queue, struct accel_job *job, const struc
 	else
 		queue->first = job;
 	queue->last = job;
+	if (!queue->held)
+		queue->held = job;
 	job->context_previous = context->last_job;
 	if (context->last_job)
 		context->last_job->context_next = job;
@@ -204,9 +206,20 @@ static struct timespec deadline_after(uint64_t timeout_ns)
 	return now;
 }
 
+/* Locked.  Whoever waits for @point looks for the end of this job; NULL: it was not issued yet. */
+static struct accel_job *job_to_poll(const struct accel_queue *queue, uint64_t point)
+{
+	struct accel_job *job = queue->first;
+
+	while (job && job->point < point)
+		job = job->next;
+	return job && job->state == JOB_ISSUED ? job : NULL;
+}
+
 ACCEL_EXPORT int accel_queue_wait(struct accel_queue *queue, uint64_t point, uint64_t timeout_ns)
 {
 	struct accel_device *device = queue->context->device;
+	struct accel_job *job;
 	struct timespec deadline;
 	int result = 0;
 
@@ -214,9 +227,9 @@ ACCEL_EXPORT int accel_queue_wait(struct accel_queue *queue, uint64_t point, uin
 		deadline = deadline_after(timeout_ns);
 	accel_lock(device);
 	queue->waiters++;
-	if (timeout_ns && queue->timeline.value < point && device->backend->poll && queue->first &&
-	    queue->first->state == JOB_ISSUED)
-		device->backend->poll(queue);
+	job = timeout_ns && device->backend->poll ? job_to_poll(queue, point) : NULL;
+	if (job)
+		device->backend->poll(job);
 	while (queue->timeline.value < point && result != ETIMEDOUT) {
 		if (!timeout_ns)
 			result = ETIMEDOUT;

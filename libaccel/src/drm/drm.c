@@ -266,6 +266,7 @@ const struct accel_backend accel_backend_drm = {
 	.queue_free = drm_queue_free,
 	.buffer_new = drm_buffer_new,
 	.buffer_free = drm_buffer_free,
+	.depth = DRM_QUEUE_DEPTH,
 	.submit = drm_submit,
 	.poll = drm_poll,
 	.traces = false,

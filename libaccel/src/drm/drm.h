@@ -14,6 +14,9 @@
 
 struct weft_model;
 
+/* Jobs of a queue in the kernel: the device goes on with the next one while the end of one is told. */
+#define DRM_QUEUE_DEPTH 4
+
 struct drm_device {
 	struct accel_device *device;
 	int fd;
@@ -27,12 +30,13 @@ struct drm_device {
 	bool no_wait; /* the driver is older than DRM_WEFT_WAIT */
 };
 
-/* Memory for a copy of a stream, in host memory that the device reads. */
+/* Memory for a copy of a stream, in host memory that the device reads, and what its job is to the kernel. */
 struct drm_stream {
 	struct drm_stream *next; /* of the context's unused ones */
 	uint32_t handle;
 	uint64_t address, bytes;
 	void *memory;
+	uint64_t job; /* its number in its queue */
 };
 
 struct drm_context {
@@ -45,7 +49,8 @@ struct drm_queue {
 	uint32_t id;
 	uint32_t syncobj;   /* timeline; job n signals point n */
 	uint64_t submitted; /* jobs accepted by the kernel */
-	uint64_t succeeded; /* of them, those of which polling has found that all did */
+	uint64_t ended;	    /* the last job of which it is known; all before it have ended too */
+	uint64_t succeeded; /* the last job of which it is known that it and all before it succeeded */
 };
 
 /* memory.c */
@@ -60,8 +65,8 @@ void drm_buffer_free(struct accel_buffer *buffer);
 /* jobs.c */
 int drm_queue_new(struct accel_queue *queue);
 void drm_queue_free(struct accel_queue *queue);
-void drm_submit(struct accel_job *job);
-void drm_poll(struct accel_queue *queue);
+int drm_submit(struct accel_job *job, struct weft_fault_record *cause);
+void drm_poll(struct accel_job *job);
 int drm_waiter_start(struct drm_device *drm);
 void drm_waiter_stop(struct drm_device *drm);
 

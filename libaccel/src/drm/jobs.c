@@ -98,7 +98,7 @@ static struct drm_stream *stream_get(struct drm_device *drm, struct drm_context 
 	return stream;
 }
 
-static int submit(struct drm_device *drm, struct accel_job *job, const struct drm_stream *stream)
+static int submit(struct drm_device *drm, struct accel_job *job, struct drm_stream *stream)
 {
 	struct drm_queue *queue = job->queue->data;
 	struct drm_weft_sync sync = {
@@ -121,11 +121,28 @@ static int submit(struct drm_device *drm, struct accel_job *job, const struct dr
 	/* Asked for first, as after the submission nothing may fail. */
 	if (drmIoctl(drm->fd, DRM_IOCTL_SYNCOBJ_EVENTFD, &event) || drmIoctl(drm->fd, DRM_IOCTL_WEFT_SUBMIT, &submit))
 		return -errno;
-	queue->submitted = submit.job;
+	stream->job = queue->submitted = submit.job;
 	return 0;
 }
 
-void drm_submit(struct accel_job *job)
+/* Why the kernel has stopped a context; @unknown if it does not say. */
+static struct weft_fault_record context_fault(struct drm_device *drm, const struct drm_context *context,
+					      const struct weft_fault_record *unknown)
+{
+	struct drm_weft_context_info info = {0};
+	struct drm_weft_query query = {
+		.type = DRM_WEFT_QUERY_CONTEXT,
+		.size = sizeof(info),
+		.pointer = (uintptr_t)&info,
+		.id = context->id,
+	};
+
+	if (drmIoctl(drm->fd, DRM_IOCTL_WEFT_QUERY, &query) && errno == ENODEV)
+		drm->device->gone = true;
+	return info.fault.reason ? info.fault : *unknown;
+}
+
+int drm_submit(struct accel_job *job, struct weft_fault_record *cause)
 {
 	struct drm_context *context = job->queue->context->data;
 	struct drm_device *drm = job->queue->context->device->data;
@@ -143,13 +160,16 @@ void drm_submit(struct accel_job *job)
 		}
 		if (result == -ENODEV)
 			drm->device->gone = true;
-		accel_log(ACCEL_LOG_WARNING, "a job was not accepted: %s", strerror(-result));
-		accel_job_end(job, &cancelled, &cancelled);
-		return;
+		*cause = context_fault(drm, context, &cancelled);
+		/* An earlier job that failed is told when it ends. */
+		if (result != -ECANCELED)
+			accel_log(ACCEL_LOG_WARNING, "a job was not accepted: %s", strerror(-result));
+		return result;
 	}
 	job->data = stream;
 	job->backend_next = drm->issued;
 	drm->issued = job;
+	return 0;
 }
 
 /* How did a job end?  @cause is the fault that stopped its context. */
@@ -158,8 +178,8 @@ static void outcome(struct drm_device *drm, const struct accel_job *job, struct 
 {
 	const struct drm_context *context = job->queue->context->data;
 	const struct drm_queue *queue = job->queue->data;
+	const struct drm_stream *stream = job->data;
 	struct drm_weft_queue_info queue_info = {0};
-	struct drm_weft_context_info context_info = {0};
 	struct drm_weft_query query = {
 		.type = DRM_WEFT_QUERY_QUEUE,
 		.size = sizeof(queue_info),
@@ -168,41 +188,40 @@ static void outcome(struct drm_device *drm, const struct accel_job *job, struct 
 	};
 
 	*fault = *cause = success;
-	if (queue->succeeded == queue->submitted)
+	if (stream->job <= queue->succeeded)
 		return;
-	if (!drmIoctl(drm->fd, DRM_IOCTL_WEFT_QUERY, &query) && !queue_info.failed)
+	if (!drmIoctl(drm->fd, DRM_IOCTL_WEFT_QUERY, &query) && (!queue_info.failed || stream->job < queue_info.failed))
 		return;
-	*fault = queue_info.fault.reason ? queue_info.fault : cancelled;
-	query = (struct drm_weft_query){
-		.type = DRM_WEFT_QUERY_CONTEXT,
-		.size = sizeof(context_info),
-		.pointer = (uintptr_t)&context_info,
-		.id = context->id,
-	};
-	if (drmIoctl(drm->fd, DRM_IOCTL_WEFT_QUERY, &query) && errno == ENODEV)
-		drm->device->gone = true;
-	*cause = context_info.fault.reason ? context_info.fault : *fault;
+	/* What follows the first one that failed was cancelled. */
+	*fault = stream->job == queue_info.failed && queue_info.fault.reason ? queue_info.fault : cancelled;
+	*cause = context_fault(drm, context, fault);
 }
 
-/* Locked.  The first job found that has ended is taken from the list. */
+/* Locked.  A node whose device was removed answers no question any more: all its jobs have ended. */
+static bool has_ended(struct drm_device *drm, const struct accel_job *job)
+{
+	struct drm_queue *queue = job->queue->data;
+	const struct drm_stream *stream = job->data;
+	uint64_t reached = 0;
+
+	if (stream->job <= queue->ended)
+		return true;
+	if (drmSyncobjQuery(drm->fd, &queue->syncobj, &reached, 1)) {
+		drm->device->gone = true;
+		reached = queue->submitted;
+	}
+	if (reached > queue->ended)
+		queue->ended = reached;
+	return stream->job <= queue->ended;
+}
+
+/* Locked.  A job that has ended, and is the first of its queue, is taken from the list. */
 static struct accel_job *take_ended(struct drm_device *drm)
 {
 	for (struct accel_job **link = &drm->issued; *link; link = &(*link)->backend_next) {
 		struct accel_job *job = *link;
-		struct drm_queue *queue = job->queue->data;
-		uint64_t reached = 0;
 
-		/*
-		 * A queue has one job in the kernel at a time: its last.  A node whose device was
-		 * removed answers no question any more: all its jobs have ended.
-		 */
-		if (queue->succeeded == queue->submitted)
-			reached = queue->submitted;
-		else if (drmSyncobjQuery(drm->fd, &queue->syncobj, &reached, 1)) {
-			drm->device->gone = true;
-			reached = queue->submitted;
-		}
-		if (reached < queue->submitted)
+		if (job != job->queue->first || !has_ended(drm, job))
 			continue;
 		*link = job->backend_next;
 		return job;
@@ -227,24 +246,28 @@ static void collect(struct drm_device *drm)
 }
 
 /* Anything but success is left to the thread, which asks for all that there is to know. */
-void drm_poll(struct accel_queue *queue)
+void drm_poll(struct accel_job *job)
 {
-	struct accel_device *device = queue->context->device;
+	struct accel_device *device = job->queue->context->device;
 	struct drm_device *drm = device->data;
-	struct drm_queue *own = queue->data;
-	struct drm_weft_wait wait = {.queue = own->id, .flags = DRM_WEFT_WAIT_POLL, .job = own->submitted};
+	struct drm_queue *own = job->queue->data;
+	const struct drm_stream *stream = job->data;
+	struct drm_weft_wait wait = {.queue = own->id, .flags = DRM_WEFT_WAIT_POLL, .job = stream->job};
 	int error;
 
 	if (drm->no_wait)
 		return;
+	/* Who waits holds the queue; the job may be gone afterwards. */
 	accel_unlock(device);
 	error = drmIoctl(drm->fd, DRM_IOCTL_WEFT_WAIT, &wait) ? errno : 0;
 	accel_lock(device);
 	if (error == EINVAL)
 		drm->no_wait = true;
-	if (error || wait.failed || wait.ended < own->submitted)
+	if (error || wait.failed || wait.ended <= own->succeeded)
 		return;
-	own->succeeded = own->submitted;
+	own->succeeded = wait.ended;
+	if (wait.ended > own->ended)
+		own->ended = wait.ended;
 	collect(drm);
 }
 

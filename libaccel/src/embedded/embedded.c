@@ -237,6 +237,7 @@ const struct accel_backend accel_backend_embedded = {
 	.context_stop = embedded_stop,
 	.buffer_new = buffer_new,
 	.buffer_free = buffer_free,
+	.depth = 1,
 	.submit = embedded_submit,
 	.traces = true,
 };

@@ -112,7 +112,7 @@ void embedded_engines_stop(struct embedded *embedded);
 
 /* jobs.c.  All locked. */
 void embedded_core_init(struct embedded *embedded);
-void embedded_submit(struct accel_job *job);
+int embedded_submit(struct accel_job *job, struct weft_fault_record *cause);
 void embedded_stop(struct accel_context *context);
 /* Report ended jobs, start waiting ones, wake workers where engines have something to do. */
 void embedded_collect(struct embedded *embedded);

@@ -99,11 +99,12 @@ void embedded_collect(struct embedded *embedded)
 	wake_workers(embedded);
 }
 
-void embedded_submit(struct accel_job *job)
+int embedded_submit(struct accel_job *job, struct weft_fault_record *cause)
 {
 	struct embedded *embedded = job->queue->context->device->data;
 	enum accel_priority priority = job->queue->priority;
 
+	(void)cause; /* cannot fail */
 	job->backend_next = NULL;
 	if (embedded->first[priority])
 		embedded->last[priority]->backend_next = job;
@@ -111,6 +112,7 @@ void embedded_submit(struct accel_job *job)
 		embedded->first[priority] = job;
 	embedded->last[priority] = job;
 	embedded_collect(embedded);
+	return 0;
 }
 
 /* Jobs that have a slot are stopped by the core, those that wait for one by start_waiting(). */

@@ -132,6 +132,40 @@ static void fault_cancels_the_context(void **state)
 	accel_buffer_unref(memory.buffer);
 }
 
+/* Of jobs that are under way together, those before the guilty one succeed, and those after it do not. */
+static void jobs_before_a_fault_succeed(void **state)
+{
+	struct fixture *f = *state;
+	struct memory memory = fixture_memory(f, 4096, ACCEL_DEVICE_MEMORY);
+	struct accel_fence go = {.point = 1};
+	const struct accel_submit_options held = {.size = sizeof(held), .wait = &go, .wait_count = 1};
+	const struct weft_tensor tensor = vector(memory.address, 1024);
+	struct weft_fault_record fault;
+	struct accel_stream *bad;
+	union accel_command command;
+	uint64_t point[8];
+
+	assert_int_equal(accel_event_new(f->context, &go.event), 0);
+	assert_int_equal(accel_stream_new(f->context, &bad), 0);
+	bad_matmul(&command, memory.address);
+	assert_int_equal(accel_stream_append(bad, &command.header), 0);
+	accel_cmd_fill(&command, &tensor, 0x3f800000);
+	fixture_append(f, &command);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(accel_queue_submit(f->queue, i == 3 ? bad : f->stream, i ? NULL : &held, &point[i]),
+				 0);
+	accel_event_signal(go.event, 1);
+	for (unsigned int i = 8; i-- > 0;)
+		assert_int_equal(accel_queue_wait(f->queue, point[i], ACCEL_WAIT_FOREVER), i < 3 ? 0 : -EIO);
+	accel_context_fault(f->context, &fault);
+	assert_int_equal(fault.reason, WEFT_FAULT_SHAPE);
+	assert_int_equal(accel_context_recover(f->context), 0);
+	assert_int_equal(fixture_run(f), 0);
+	accel_stream_unref(bad);
+	accel_event_unref(go.event);
+	accel_buffer_unref(memory.buffer);
+}
+
 static void released_event_cancels(void **state)
 {
 	struct fixture *f = *state;
@@ -299,6 +333,7 @@ int main(void)
 		TEST(every_reason_is_described),
 		TEST(faulted_context_refuses_until_recovered),
 		TEST(fault_cancels_the_context),
+		TEST(jobs_before_a_fault_succeed),
 		TEST(released_event_cancels),
 		TEST(contexts_are_isolated),
 		TEST(others_go_on),
