@@ -82,6 +82,24 @@ static void latency(struct accel_context *context, struct accel_queue *queue)
 	accel_stream_unref(stream);
 }
 
+/* Nanoseconds a job with one NOP takes where many were submitted before the first wait. */
+static void queued(struct accel_context *context, struct accel_queue *queue)
+{
+	double start = seconds(CLOCK_MONOTONIC);
+	struct accel_stream *stream;
+	union accel_command command;
+	uint64_t point = 0;
+
+	check(accel_stream_new(context, &stream));
+	accel_cmd_nop(&command, WEFT_ENGINE_COMPUTE);
+	check(accel_stream_append(stream, &command.header));
+	for (int i = 0; i < JOBS; i++)
+		check(accel_queue_submit(queue, stream, NULL, &point));
+	check(accel_queue_wait(queue, point, ACCEL_WAIT_FOREVER));
+	printf("%-34s %8.2f us\n", "a job of many queued", (seconds(CLOCK_MONOTONIC) - start) * 1e6 / JOBS);
+	accel_stream_unref(stream);
+}
+
 int main(int argc, char **argv)
 {
 	const uint32_t small[] = {4, 4}, rows[] = {16, 16};
@@ -107,6 +125,7 @@ int main(int argc, char **argv)
 	accel_cmd_copy(&command, WEFT_ENGINE_COMPUTE, &tensor[0], &tensor[1]);
 	throughput(context, queue, &command, "64-byte copy, checks and kernel");
 	latency(context, queue);
+	queued(context, queue);
 	accel_buffer_unref(buffer);
 	accel_queue_unref(queue);
 	accel_context_unref(context);
