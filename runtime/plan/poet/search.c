@@ -15,8 +15,9 @@
 #include <string.h>
 
 #define MOST_RUINED 12
-/* Steps from hot to cold. */
-#define CYCLE 6000
+/* Steps from hot to cold: at least so many, and so many for each node that has a choice. */
+#define LEAST_CYCLE 6000
+#define CYCLE_PER_NODE 10
 
 struct poet_search {
 	struct poet_lives now;
@@ -26,6 +27,7 @@ struct poet_search {
 	uint64_t *best_keep, *best_load;
 	uint64_t random;
 	uint64_t step, best_step; /* steps in all, and when the best was found */
+	uint64_t cycle;		  /* steps from hot to cold */
 	double temperature;
 	uint32_t *candidate, candidates; /* nodes whose life has a choice */
 	/* Their lives as they were before the present step. */
@@ -234,19 +236,19 @@ void poet_search_seed(struct poet_search *s, const uint64_t *keep, const uint64_
 	memcpy(s->now.state.load, load, matrix_bytes(s));
 	poet_lives_derive(&s->now);
 	/* On from the cool half of a cycle that does not begin at the best state. */
-	s->step = ((s->step / CYCLE + 1) | 1) * CYCLE + CYCLE / 2;
+	s->step = ((s->step / s->cycle + 1) | 1) * s->cycle + s->cycle / 2;
 }
 
 /* Cool from a part of the overhead to almost nothing, over and over, from a different part each time. */
 static void cool(struct poet_search *s)
 {
 	static const double heat[] = {0.01, 0.003, 0.05, 0.02};
-	uint64_t cycle = s->step / CYCLE;
-	double overhead = s->now.joules, part = (double)(s->step % CYCLE) / CYCLE;
+	uint64_t cycle = s->step / s->cycle;
+	double overhead = s->now.joules, part = (double)(s->step % s->cycle) / (double)s->cycle;
 
 	if (s->best_joules < INFINITY) {
 		overhead = s->best_joules - s->instance->base_joules;
-		if (s->step % CYCLE == 0 && cycle % 2 == 0)
+		if (s->step % s->cycle == 0 && cycle % 2 == 0)
 			restart(s);
 	}
 	s->temperature = fmax(overhead * heat[cycle % 4] * pow(1e-4, part), 1e-300);
@@ -255,7 +257,7 @@ static void cool(struct poet_search *s)
 /* Found nothing for much longer than it took to find the best. */
 static bool stalled(const struct poet_search *s)
 {
-	return s->best_joules < INFINITY && s->step > 4 * s->best_step + 20000;
+	return s->best_joules < INFINITY && s->step > 4 * s->best_step + 3 * s->cycle + 2000;
 }
 
 void poet_search_run(struct poet_search *s, double until, uint64_t steps, double target, bool stop_stalled)
@@ -344,6 +346,9 @@ struct poet_search *poet_search_new(const struct weft_poet_instance *instance, c
 	for (uint32_t i = 0; i < nodes; i++)
 		if (s->now.last[i] > i)
 			s->candidate[s->candidates++] = i;
+	s->cycle = CYCLE_PER_NODE * (uint64_t)s->candidates;
+	if (s->cycle < LEAST_CYCLE)
+		s->cycle = LEAST_CYCLE;
 	set_prices(s);
 	start_state(s);
 	return s;

@@ -11,9 +11,14 @@
 
 #define DEFAULT_SECONDS 10.0
 #define DEFAULT_GAP 1e-4
-/* When the first search and the proof end, in parts of the time limit. */
-#define SEARCH_SHARE 0.1
-#define PROOF_SHARE 0.92
+/*
+ * The first and the last search, in parts of the time limit; where the graph
+ * has more nodes than that, in proportion to them up to a limit.
+ */
+#define FIRST_SHARE 0.1
+#define LAST_SHARE 0.08
+#define NODES_OF_SHARES 1000.0
+#define MOST_SHARES 3.0
 
 void weft_poet_result_clear(struct weft_poet_result *result)
 {
@@ -72,21 +77,28 @@ static int deliver(const struct weft_poet_instance *instance, const struct weft_
 	return 0;
 }
 
+/* How many times the search's shares a graph is worth. */
+static double shares_of(const struct weft_poet_instance *instance)
+{
+	return fmin(fmax(instance->nodes / NODES_OF_SHARES, 1), MOST_SHARES);
+}
+
 /*
  * Search until it stalls, bound, and search on in the time that is left.  The
  * proof is worth more time than the search, which is done within a second or
- * two on graphs of a few hundred nodes.
+ * two on graphs of a few hundred nodes; on graphs of thousands the search is
+ * what lags behind.
  */
 static int improve_and_prove(const struct weft_poet_instance *instance, const struct weft_poet_options *options,
 			     struct poet_search *search, double begin, double seconds, double gap,
 			     struct weft_poet_result *result)
 {
 	struct poet_proof proof = {.bound_joules = instance->base_joules};
-	double target = instance->base_joules * (1 + 1e-13);
+	double target = instance->base_joules * (1 + 1e-13), shares = shares_of(instance);
 	int status;
 
-	poet_search_run(search, begin + SEARCH_SHARE * seconds, options->iterations, target, true);
-	status = poet_prove(instance, options, search, gap, begin + PROOF_SHARE * seconds, &proof);
+	poet_search_run(search, begin + FIRST_SHARE * shares * seconds, options->iterations, target, true);
+	status = poet_prove(instance, options, search, gap, begin + (1 - LAST_SHARE * shares) * seconds, &proof);
 	if (status < 0)
 		return weft_fail(-status, "out of memory for a bound over %u nodes", instance->nodes);
 	result->bound_joules = proof.bound_joules;
