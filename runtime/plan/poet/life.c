@@ -233,6 +233,34 @@ struct passage {
 	double returned, reloaded; /* 1 -> 1, but not there in between, and computed or paged in again */
 };
 
+/* The last computation of stage @t that reads @i; the most there is if none does. */
+static uint32_t last_reader(const struct poet_lives *l, uint32_t t, uint32_t i)
+{
+	const struct weft_poet_adjacency *reader = &l->instance->reader;
+	const uint64_t *run = poet_row(&l->state, l->state.run, t);
+
+	for (uint32_t e = reader->start[i + 1]; e-- > reader->start[i];)
+		if (reader->item[e] <= t && poet_bit(run, reader->item[e]))
+			return reader->item[e];
+	return UINT32_MAX;
+}
+
+/*
+ * Where @reader is the last that reads @i: what stage @t costs if i is freed
+ * after it, and if i stays.  It lies there from then on, and nothing else differs.
+ */
+static void evaluate_read(struct poet_lives *l, uint32_t t, uint32_t i, uint64_t kept, bool before, uint32_t reader,
+			  double *freed, double *stays)
+{
+	uint64_t bytes = l->instance->node[i].bytes, after;
+	struct poet_stage stage;
+
+	poet_put_bit(poet_row(&l->state, l->state.keep, t), i, before);
+	stage = poet_state_evaluate_around(&l->state, t, kept + (before ? bytes : 0), l->row, reader, &after);
+	*freed = stage_price(l, &stage, stage.peak);
+	*stays = after && after + bytes > stage.peak ? stage_price(l, &stage, after + bytes) : *freed;
+}
+
 /* A stage in which @i is computed or read. */
 static struct passage price_stage(struct poet_lives *l, uint32_t t, uint32_t i)
 {
@@ -241,14 +269,21 @@ static struct passage price_stage(struct poet_lives *l, uint32_t t, uint32_t i)
 	bool before = poet_bit(keep, i), after = poet_bit(next, i), loaded = poet_bit(load, i);
 	uint64_t kept = l->state.stage[t].kept - (before ? l->instance->node[i].bytes : 0);
 	struct passage p = {.returned = INFINITY, .reloaded = INFINITY};
+	uint32_t reader = last_reader(l, t, i);
 
 	poet_put_bit(load, i, false);
-	p.absent = evaluate_with(l, t, i, kept, false, false);
-	/* What is computed here for a reader is not paged in as well. */
-	p.loaded = poet_bit(l->row, i) ? INFINITY : p.absent + l->instance->node[i].pagein_joules;
-	p.leaves = evaluate_with(l, t, i, kept, true, false);
-	p.stays = evaluate_with(l, t, i, kept, true, true);
-	p.computed = evaluate_with(l, t, i, kept, false, true);
+	poet_put_bit(next, i, false);
+	if (reader != UINT32_MAX) {
+		evaluate_read(l, t, i, kept, false, reader, &p.absent, &p.computed);
+		evaluate_read(l, t, i, kept, true, reader, &p.leaves, &p.stays);
+		/* It is computed here for its reader, and so not paged in as well. */
+		p.loaded = INFINITY;
+	} else {
+		p.absent = evaluate_with(l, t, i, kept, false, false);
+		p.leaves = p.stays = evaluate_with(l, t, i, kept, true, false);
+		p.computed = evaluate_with(l, t, i, kept, false, true);
+		p.loaded = p.absent + l->instance->node[i].pagein_joules;
+	}
 	poet_put_bit(keep, i, before);
 	poet_put_bit(next, i, after);
 	poet_put_bit(load, i, loaded);

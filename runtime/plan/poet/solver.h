@@ -52,9 +52,21 @@ static inline uint64_t *poet_row(const struct poet_state *state, uint64_t *matri
 int poet_state_init(struct poet_state *state, const struct weft_poet_instance *instance);
 void poet_state_clear(struct poet_state *state);
 
-/** Cost of stage @t, which starts with @kept bytes; what it computes goes to @run, the words of a row up to that of @t.
+/**
+ * Cost of stage @t, which starts with @kept bytes; what it computes goes to
+ * @run, the words of a row up to that of @t.  *@after becomes the highest level
+ * after @reader was computed, 0 where it is the last.
  */
-struct poet_stage poet_state_evaluate(const struct poet_state *state, uint32_t t, uint64_t kept, uint64_t *run);
+struct poet_stage poet_state_evaluate_around(const struct poet_state *state, uint32_t t, uint64_t kept, uint64_t *run,
+					     uint32_t reader, uint64_t *after);
+
+static inline struct poet_stage poet_state_evaluate(const struct poet_state *state, uint32_t t, uint64_t kept,
+						    uint64_t *run)
+{
+	uint64_t after;
+
+	return poet_state_evaluate_around(state, t, kept, run, UINT32_MAX, &after);
+}
 
 /** Evaluate stage @t and store what comes of it. */
 void poet_state_update(struct poet_state *state, uint32_t t);

@@ -85,13 +85,14 @@ static void close_run(const struct poet_state *state, uint32_t t, const uint64_t
 	}
 }
 
-struct poet_stage poet_state_evaluate(const struct poet_state *state, uint32_t t, uint64_t kept, uint64_t *run)
+struct poet_stage poet_state_evaluate_around(const struct poet_state *state, uint32_t t, uint64_t kept, uint64_t *run,
+					     uint32_t reader, uint64_t *after)
 {
 	const struct weft_poet_node *node = state->instance->node;
 	const uint64_t *keep = poet_row(state, state->keep, t), *next = poet_row(state, state->keep, t + 1);
 	const uint64_t *load = poet_row(state, state->load, t);
 	struct poet_stage stage = {.kept = kept};
-	uint64_t level = kept;
+	uint64_t level = kept, peak = 0;
 
 	for (uint32_t w = 0; w <= t / 64; w++)
 		run[w] = next[w] & ~keep[w] & ~load[w];
@@ -102,14 +103,21 @@ struct poet_stage poet_state_evaluate(const struct poet_state *state, uint32_t t
 			uint32_t k = w * 64 + (uint32_t)__builtin_ctzll(left);
 
 			level += node[k].bytes;
-			if (level > stage.peak)
-				stage.peak = level;
+			if (level > peak)
+				peak = level;
 			level -= state->freed[k];
+			if (k == reader) {
+				stage.peak = peak;
+				peak = 0;
+			}
 			state->freed[k] = 0;
 			stage.joules += node[k].compute_joules;
 			stage.seconds += node[k].seconds;
 		}
 	}
+	*after = peak;
+	if (peak > stage.peak)
+		stage.peak = peak;
 	return stage;
 }
 
