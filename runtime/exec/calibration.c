@@ -17,7 +17,6 @@
 
 #include <accel/commands.h>
 
-#include "exec/line.h"
 #include "weft/error.h"
 
 #define MAGIC 0x54534f4354464557ull /* "WEFTCOST" */
@@ -412,43 +411,76 @@ bool weft_calibration_covers(const struct weft_calibration *calibration, const s
 }
 
 /*
- * Lines from modelled to measured seconds, per opcode.  By the model's clock both are
- * cycles of the same device, and differ by no constant.
+ * Measured over modelled seconds of an opcode's commands that take about as long: sums
+ * over all, of which those near by count more.  Tiles differ from whole operations, but
+ * those of one shape differ from others too, so that few of them say little.
  */
-static void fit_opcodes(const struct weft_calibration *calibration, struct weft_line line[WEFT_OP_LIMIT],
-			struct weft_line *all)
+static double ratio_near(const struct weft_calibration *calibration, uint16_t opcode, double modelled)
 {
-	struct weft_line_sums sums[WEFT_OP_LIMIT] = {{0}}, of_all = {0};
+	double seconds = 0, all = 0;
 
 	for (uint32_t i = 0; i < calibration->commands; i++) {
 		const struct weft_measured_command *command = &calibration->command[i];
+		double distance, weight;
 
-		weft_line_add(&sums[command->opcode], command->modelled_seconds, command->seconds);
-		weft_line_add(&of_all, command->modelled_seconds, command->seconds);
+		if (command->opcode != opcode || command->modelled_seconds <= 0)
+			continue;
+		distance = log(command->modelled_seconds / modelled);
+		weight = 1 / (0.1 + distance * distance);
+		seconds += weight * command->seconds;
+		all += weight * command->modelled_seconds;
 	}
-	for (unsigned int i = 0; i < WEFT_OP_LIMIT; i++)
-		line[i] = calibration->clock == WEFT_CLOCK_MODEL ? weft_line_through_origin(&sums[i])
-								 : weft_line_fit(&sums[i]);
-	*all = weft_line_through_origin(&of_all);
+	return all > 0 ? seconds / all : 0;
+}
+
+static double ratio_of_all(const struct weft_calibration *calibration)
+{
+	double seconds = 0, modelled = 0;
+
+	for (uint32_t i = 0; i < calibration->commands; i++) {
+		seconds += calibration->command[i].seconds;
+		modelled += calibration->command[i].modelled_seconds;
+	}
+	return modelled > 0 && seconds > 0 ? seconds / modelled : 1;
+}
+
+/* Ratios found last: tiles of a few kinds follow one another. */
+#define REMEMBERED 1024
+
+struct ratio {
+	double modelled, ratio; /* modelled 0: free */
+	uint16_t opcode;
+};
+
+static struct ratio *place_of(struct ratio *ratios, uint16_t opcode, double modelled)
+{
+	struct {
+		double modelled;
+		uint64_t opcode;
+	} key = {modelled, opcode};
+
+	return &ratios[XXH3_64bits(&key, sizeof(key)) % REMEMBERED];
 }
 
 void weft_calibration_apply(const struct weft_calibration *calibration, const struct weft_graph *graph,
 			    const char *storage_dir, struct weft_costs *costs)
 {
-	struct weft_line line[WEFT_OP_LIMIT], all;
+	struct ratio ratios[REMEMBERED] = {{0}};
+	const double all = ratio_of_all(calibration);
 
-	fit_opcodes(calibration, line, &all);
 	for (weft_id o = 0; o < graph->operations; o++) {
 		const struct weft_measured_command *command = find(calibration, weft_command_key(graph, o));
 		uint16_t opcode = graph->operation[o].opcode;
 		double *seconds = &costs->operation_seconds[o];
+		struct ratio *place = place_of(ratios, opcode, *seconds);
 
-		if (command)
+		if (command) {
 			*seconds = command->seconds;
-		else if (opcode < WEFT_OP_LIMIT && line[opcode].slope > 0)
-			*seconds = line[opcode].start + *seconds * line[opcode].slope;
-		else if (all.slope > 0)
-			*seconds *= all.slope;
+			continue;
+		}
+		if (*seconds > 0 && (place->modelled != *seconds || place->opcode != opcode))
+			*place = (struct ratio){*seconds, ratio_near(calibration, opcode, *seconds), opcode};
+		*seconds *= *seconds > 0 && place->ratio > 0 ? place->ratio : all;
 	}
 	costs->step_seconds = calibration->step_seconds;
 	costs->handover_seconds = calibration->handover_seconds;

@@ -6,9 +6,10 @@
  *
  * Seconds are known per command, which is named by a hash of everything but its
  * addresses: the same command costs the same in whichever plan it stands.  Commands
- * that were not measured (tiles, in a plan for another budget) get what the straight
- * line through the measured ones of their opcode makes of the model's figure.  Energy
- * always comes from the device's counters, which are its model.
+ * that were not measured (tiles, in a plan for another budget) get the model's figure
+ * times the ratio of measured to modelled seconds of their opcode, in which commands
+ * that take about as long count most.  Energy always comes from the device's counters,
+ * which are its model.
  *
  * Transfers between host and device are measured with memory that was not touched for
  * long, and at rates that depend on how much else was touched since.

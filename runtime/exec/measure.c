@@ -291,15 +291,19 @@ static int measure_direction(struct pager *p, enum weft_engine engine, uint64_t 
 	return result;
 }
 
+/* Rings of up to so many bytes, host and device together: caches are not larger. */
+#define LARGEST_RING (128u << 20)
+#define RING_ROUNDS 3
+
 /* The rate of transfers that go round the ring again and again; not below that of memory not touched for long. */
 static int measure_ring(struct pager *p, enum weft_engine engine, const struct weft_transfer_cost *cold, double *rate)
 {
 	const uint32_t block = 256u << 10, blocks = (uint32_t)(p->ring / block);
-	double sample[ROUNDS];
+	double sample[RING_ROUNDS];
 	int result = 0;
 
 	/* The first time round finds none of it. */
-	for (unsigned int round = 0; !result && round < ROUNDS; round++) {
+	for (unsigned int round = 0; !result && round < RING_ROUNDS; round++) {
 		double total = 0, seconds;
 
 		for (uint32_t i = 0; !result && i < blocks; i++) {
@@ -309,33 +313,31 @@ static int measure_ring(struct pager *p, enum weft_engine engine, const struct w
 		sample[round] = total / blocks;
 	}
 	if (!result)
-		*rate = fmax(block / fmax(least(sample + 1, ROUNDS - 1) - cold->seconds, 1e-9), cold->bytes_per_second);
+		*rate = fmax(block / fmax(least(sample + 1, RING_ROUNDS - 1) - cold->seconds, 1e-9),
+			     cold->bytes_per_second);
 	return result;
 }
-
-/* Rings of up to so many bytes, host and device together: caches are not larger. */
-#define LARGEST_RING (128u << 20)
 
 static int measure_recent(struct pager *p, struct weft_calibration *out)
 {
 	const uint64_t ring = p->ring;
-	double in = 0, out_rate = 0;
+	double in = out->page_in.bytes_per_second, back = out->page_out.bytes_per_second;
 	int result = 0;
 
 	/* Of less that was touched since, not less is in caches. */
 	for (unsigned int i = WEFT_RECENT_COSTS; !result && i-- > 0;) {
-		uint64_t bytes = LARGEST_RING >> (WEFT_RECENT_COSTS - 1 - i);
-		double now = 0, now_out = 0;
+		const uint64_t bytes = LARGEST_RING >> (WEFT_RECENT_COSTS - 1 - i);
+		double rate[2] = {0, 0};
 
 		p->ring = bytes / 2;
-		if (p->ring > ring)
-			p->ring = ring;
-		result = measure_ring(p, WEFT_ENGINE_DMA_IN, &out->page_in, &now);
-		if (!result)
-			result = measure_ring(p, WEFT_ENGINE_DMA_OUT, &out->page_out, &now_out);
-		in = fmax(in, now);
-		out_rate = fmax(out_rate, now_out);
-		out->recent[i] = (struct weft_recent_cost){(double)bytes, in, out_rate};
+		/* A device of little memory knows no more than what it was measured with. */
+		if (p->ring <= ring)
+			result = measure_ring(p, WEFT_ENGINE_DMA_IN, &out->page_in, &rate[0]);
+		if (!result && p->ring <= ring)
+			result = measure_ring(p, WEFT_ENGINE_DMA_OUT, &out->page_out, &rate[1]);
+		in = fmax(in, rate[0]);
+		back = fmax(back, rate[1]);
+		out->recent[i] = (struct weft_recent_cost){(double)bytes, in, back};
 	}
 	p->ring = ring;
 	return result;
