@@ -92,6 +92,13 @@ int weft_measure(struct accel_device *device, struct weft_session *session, unsi
  */
 int weft_measure_more(struct accel_device *device, struct weft_session *session, unsigned int steps,
 		      struct weft_calibration *calibration);
+/**
+ * Add what commands take that tiles of @graph, of several sizes, have: the model's graph, in which nothing
+ * is split.  Each kind of command is run alone, for about 5 s together.  By the model's clock there is nothing to
+ * measure.
+ */
+int weft_measure_tiles(struct accel_device *device, const struct weft_graph *graph,
+		       struct weft_calibration *calibration);
 /** Whether every command of @graph was measured. */
 bool weft_calibration_covers(const struct weft_calibration *calibration, const struct weft_graph *graph);
 

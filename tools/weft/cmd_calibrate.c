@@ -179,6 +179,18 @@ static int choose_steps(struct calibrating *c, struct weft_session *session)
 	return result;
 }
 
+static int measure_tiles(struct calibrating *c)
+{
+	struct weft_graph *graph;
+	int result = make_graph(c, &graph);
+
+	if (!result) {
+		result = weft_measure_tiles(c->device, graph, &c->calibration);
+		weft_graph_free(graph);
+	}
+	return result;
+}
+
 static int measure(struct calibrating *c, struct weft_session_refusal *refusal)
 {
 	struct weft_session_options session_options = c->arguments->budget.session;
@@ -194,6 +206,8 @@ static int measure(struct calibrating *c, struct weft_session_refusal *refusal)
 	if (!result)
 		result = weft_measure(c->device, session, c->steps, session_options.storage_dir, &c->calibration);
 	weft_session_free(session);
+	if (!result)
+		result = measure_tiles(c);
 	if (result)
 		return result;
 	c->calibration.device_key = device_key;

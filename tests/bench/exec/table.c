@@ -12,7 +12,7 @@
  *
  *	time, cpu	over the unconstrained step's: on the clock, and of all threads
  *	known		predicted over measured seconds, with operations and transfers measured in
- *			the unconstrained session and the rows before: tiles are like the others
+ *			the unconstrained session, and of tiles of some sizes alone
  *	pred		the same with the row's own tiles measured too (weft calibrate --device-mem)
  *	energy		by the device's counters, over the unconstrained step's
  *	pred		predicted over counted energy
@@ -356,6 +356,8 @@ static void open_base(struct table *t)
 								 : dir		       ? dir
 										       : "/tmp",
 								 &t->calibration))
+		die();
+	if (weft_measure_tiles(t->device, graph, &t->calibration))
 		die();
 }
 

@@ -385,6 +385,7 @@ static void tiles_are_measured_too(void **state)
 	struct weft_session_options options = unlimited(), small = unlimited();
 	struct weft_session *whole = session(opened, 9, &options), *tiled;
 	struct weft_calibration calibration;
+	struct weft_graph *graph;
 	uint32_t before;
 
 	(void)state;
@@ -402,6 +403,11 @@ static void tiles_are_measured_too(void **state)
 		assert_true(!i || recent[-1].in_bytes_per_second >= recent->in_bytes_per_second);
 		assert_true(!i || recent[-1].bytes < recent->bytes);
 	}
+	before = calibration.commands;
+	graph = random_graph(9, 24);
+	assert_int_equal(weft_measure_tiles(opened, graph, &calibration), 0);
+	weft_graph_free(graph);
+	assert_true(calibration.commands > before);
 	before = calibration.commands;
 	for (unsigned int round = 0; round < 2; round++) {
 		assert_int_equal(weft_measure_more(opened, tiled, 2, &calibration), 0);
