@@ -27,6 +27,8 @@
 /* Least part of the time for the proof that is worth a second relaxation; branching in the first, in parts of it. */
 #define SECOND_SHARE 0.25
 #define BRANCH_SHARE 0.15
+/* Where so little of the overhead is open the search gets half of the time that is left for the proof. */
+#define LITTLE_OPEN 0.01
 /* The first program's part of that, and of how many tight stages one is active in it. */
 #define FIRST_COLUMNS 0.5
 #define SECOND_COLUMNS 1.5
@@ -427,6 +429,8 @@ static int climb_again(struct effort *e, double gap, struct poet_lp *lp)
 	int status;
 
 	e->last = true;
+	if (e->value >= e->best * (1 - LITTLE_OPEN))
+		e->until -= fmax(time_left(e), 0) / 2;
 	if (e->infeasible || e->value >= e->best * (1 - gap) || time_left(e) < SECOND_SHARE * e->seconds)
 		return 0;
 	all = malloc(nodes * sizeof(*all));

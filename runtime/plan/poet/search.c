@@ -174,8 +174,10 @@ static void replan_ruins(struct poet_search *s, enum poet_life_kind kind)
 	}
 	for (uint32_t pass = 0; pass < 2; pass++) {
 		shuffle_ruins(s);
-		for (uint32_t r = 0; r < s->ruins; r++)
+		for (uint32_t r = 0; r < s->ruins; r++) {
 			poet_life_replan(&s->now, s->ruined[r]);
+			keep_best(s);
+		}
 		if (s->ruins == 1)
 			break;
 	}
