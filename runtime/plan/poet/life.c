@@ -551,6 +551,27 @@ void poet_life_simple(const struct poet_lives *l, uint32_t i, enum poet_life_kin
 	poet_put_bit(load, i, false);
 }
 
+void poet_life_trim(struct poet_lives *l, uint32_t i)
+{
+	uint64_t *keep = l->life, *load = l->life + l->state.words, *reads = l->steady;
+	uint32_t first;
+	bool later = false;
+
+	poet_life_read(l, i, l->life);
+	find_reads(l, i, reads);
+	first = next_bit(keep, i, l->state.nodes);
+	for (uint32_t t = l->state.nodes - 1; t > i; t--) {
+		if (!later)
+			poet_put_bit(load, t, false);
+		later = poet_bit(keep, t) && (later || poet_bit(reads, t));
+		poet_put_bit(keep, t, later);
+	}
+	/* From there it is paged out. */
+	if (has_bits(load, i / 64, l->state.words))
+		poet_put_bit(keep, first, true);
+	poet_life_apply(l, i, l->life);
+}
+
 int poet_lives_init(struct poet_lives *l, const struct weft_poet_instance *instance,
 		    const struct weft_poet_options *options)
 {

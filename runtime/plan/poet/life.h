@@ -57,6 +57,9 @@ void poet_life_apply(struct poet_lives *lives, uint32_t i, const uint64_t *life)
  */
 void poet_life_replan(struct poet_lives *lives, uint32_t i);
 
+/** Leave out of the life of @i what nothing reads.  Nodes in descending order: what goes may have read others. */
+void poet_life_trim(struct poet_lives *lives, uint32_t i);
+
 /** Simple lives to replan from. */
 enum poet_life_kind {
 	POET_LIFE_NEVER,      /* never in RAM after its own stage, */

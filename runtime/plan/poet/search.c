@@ -290,18 +290,11 @@ double poet_search_best(const struct poet_search *s)
 
 struct weft_poet_schedule *poet_search_schedule(struct poet_search *s)
 {
-	struct poet_state state;
-	struct weft_poet_schedule *schedule;
-
-	if (poet_state_init(&state, s->instance))
-		return NULL;
-	memcpy(state.keep, s->best_keep, matrix_bytes(s));
-	memcpy(state.load, s->best_load, matrix_bytes(s));
-	for (uint32_t t = 0; t < state.nodes; t++)
-		poet_state_update(&state, t);
-	schedule = poet_state_schedule(&state);
-	poet_state_clear(&state);
-	return schedule;
+	restart(s);
+	/* The best can be from the middle of a step, where something may lie there for nothing. */
+	for (uint32_t i = s->now.state.nodes; i-- > 0;)
+		poet_life_trim(&s->now, i);
+	return poet_state_schedule(&s->now.state);
 }
 
 static void set_prices(struct poet_search *s)

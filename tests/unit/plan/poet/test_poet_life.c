@@ -171,6 +171,50 @@ static double least_price(struct poet_lives *lives, uint32_t i)
 	return least;
 }
 
+/* Leaving out what nothing reads makes nothing worse, and leaves nothing to leave out. */
+static void test_trim(void **state)
+{
+	uint64_t random = 13;
+	uint32_t trimmed = 0;
+
+	(void)state;
+	for (uint32_t round = 0; round < 40; round++) {
+		struct weft_poet_instance *g = random_instance(&random, 9 + round);
+		struct weft_poet_options options = {.ram_bytes = (g->least_bytes + g->storeall_bytes) / 2};
+		struct weft_poet_schedule *schedule;
+		struct weft_poet_measure measure;
+		struct poet_lives lives;
+		uint64_t *life;
+		double before;
+
+		assert_int_equal(poet_lives_init(&lives, g, &options), 0);
+		poet_lives_derive(&lives);
+		lives.byte_price = 1;
+		life = calloc(poet_life_words(&lives), sizeof(*life));
+		for (uint32_t i = 0; i + 1 < g->nodes; i++) {
+			random_life(&lives, i, &random, life);
+			poet_life_apply(&lives, i, life);
+		}
+		for (uint32_t pass = 0; pass < 2; pass++) {
+			before = poet_lives_price(&lives);
+			for (uint32_t i = g->nodes; i-- > 0;)
+				poet_life_trim(&lives, i);
+			assert_true(poet_lives_price(&lives) <= before);
+			trimmed += pass == 0 && poet_lives_price(&lives) < before;
+			assert_true(pass == 0 || poet_lives_price(&lives) == before);
+			check_totals(&lives, &options);
+		}
+		schedule = poet_state_schedule(&lives.state);
+		assert_int_equal(weft_poet_check(g, schedule, UINT64_MAX / 2, 0, &measure), 0);
+		assert_true(measure.joules == lives.joules);
+		weft_poet_schedule_free(schedule);
+		free(life);
+		poet_lives_clear(&lives);
+		weft_poet_free(g);
+	}
+	assert_true(trimmed > 20);
+}
+
 static void test_replan_is_best(void **state)
 {
 	uint64_t random = 11;
@@ -215,6 +259,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_totals),
+		cmocka_unit_test(test_trim),
 		cmocka_unit_test(test_replan_is_best),
 	};
 
