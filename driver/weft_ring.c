@@ -213,7 +213,7 @@ static bool ring_arm(struct weft_device *wdev)
 static bool ring_take_all(struct weft_device *wdev)
 {
 	struct weft_ring *ring = &wdev->ring;
-	bool any = false, cookie = dma_fence_begin_signalling();
+	bool any = false;
 
 	for (;;) {
 		struct weft_hw_event event;
@@ -230,7 +230,15 @@ static bool ring_take_all(struct weft_device *wdev)
 		if (call)
 			call->complete(call, &event);
 	}
-	dma_fence_end_signalling(cookie);
+	return any;
+}
+
+static bool ring_poll(struct weft_device *wdev)
+{
+	bool any = ring_take_all(wdev);
+
+	while (!atomic_read(&wdev->ring.pollers) && !ring_arm(wdev))
+		any |= ring_take_all(wdev);
 	return any;
 }
 
@@ -245,10 +253,10 @@ static bool ring_take_all(struct weft_device *wdev)
  */
 bool weft_ring_poll(struct weft_device *wdev)
 {
-	bool any = ring_take_all(wdev);
+	bool any, cookie = dma_fence_begin_signalling();
 
-	while (!atomic_read(&wdev->ring.pollers) && !ring_arm(wdev))
-		any |= ring_take_all(wdev);
+	any = ring_poll(wdev);
+	dma_fence_end_signalling(cookie);
 	return any;
 }
 
@@ -277,8 +285,13 @@ void weft_ring_poll_begin(struct weft_device *wdev)
  */
 void weft_ring_poll_once(struct weft_device *wdev)
 {
-	if (ring_ready(&wdev->ring))
-		ring_take_all(wdev);
+	bool cookie;
+
+	if (!ring_ready(&wdev->ring))
+		return;
+	cookie = dma_fence_begin_signalling();
+	ring_take_all(wdev);
+	dma_fence_end_signalling(cookie);
 }
 
 /**
@@ -548,7 +561,11 @@ int weft_ring_call(struct weft_device *wdev, struct weft_hw_request *request)
 	if (ret)
 		goto out;
 	if (!wait_for_completion_timeout(&waiter.done, patience)) {
-		weft_ring_poll(wdev); /* the interrupt may have been lost */
+		/*
+		 * The interrupt may have been lost.  Not as a signalling section: the caller may
+		 * hold bind_lock, which such sections take.
+		 */
+		ring_poll(wdev);
 		if (!completion_done(&waiter.done))
 			weft_reset_request(wdev, "a request was not answered");
 		/* The reset cancels the call. */
