@@ -278,29 +278,37 @@ static int tile_levels(const struct planning *p, struct tilings *tilings)
 	return 0;
 }
 
+/* Is there a plan of @graph with @bytes of device memory?  0: yes; -ENOSPC: no.  A quick look, and nothing is kept. */
+static int probe_budget(struct planning *p, const struct weft_graph *graph, struct weft_plan_request request,
+			uint64_t bytes)
+{
+	struct weft_plan_refusal refusal;
+	int result;
+
+	request.budget.bytes[WEFT_TIER_DEVICE] = bytes;
+	request.quick = true;
+	request.probe = !request.budget.time_ratio;
+	result = plan_graph(p, graph, &request, &refusal);
+	weft_plan_free(*p->plan);
+	*p->plan = NULL;
+	return result;
+}
+
 /*
  * The least budget with which @graph can be planned, if that is below *@least.  There may
  * be smaller ones that work by luck; they do not matter.
  */
-static int probe_graph(struct planning *p, const struct weft_graph *graph, struct weft_plan_request request,
+static int probe_graph(struct planning *p, const struct weft_graph *graph, const struct weft_plan_request *request,
 		       uint64_t working_set, uint64_t *least)
 {
 	/* The same budgets are tried whatever was asked for, so that the answer does not depend on it. */
-	const uint64_t asked = request.budget.bytes[WEFT_TIER_DEVICE];
+	const uint64_t asked = request->budget.bytes[WEFT_TIER_DEVICE];
 	uint64_t low = working_set;
-	struct weft_plan_refusal refusal;
 
-	request.quick = true;
-	request.probe = !request.budget.time_ratio;
 	while (*least > low && *least - low > WEFT_PLAN_IO_ALIGN + *least / 128) {
 		uint64_t middle = (low + (*least - low) / 2) / WEFT_PLAN_IO_ALIGN * WEFT_PLAN_IO_ALIGN;
-		int result = -ENOSPC;
+		int result = middle > asked ? probe_budget(p, graph, *request, middle) : -ENOSPC;
 
-		request.budget.bytes[WEFT_TIER_DEVICE] = middle;
-		if (middle > asked)
-			result = plan_graph(p, graph, &request, &refusal);
-		weft_plan_free(*p->plan);
-		*p->plan = NULL;
 		if (!result)
 			*least = middle;
 		else if (result == -ENOSPC)
@@ -312,24 +320,17 @@ static int probe_graph(struct planning *p, const struct weft_graph *graph, struc
 }
 
 /* Does one of the tilings work with a page less?  0: yes; -ENOSPC: no. */
-static int probe_below(struct planning *p, const struct tilings *tilings, struct weft_plan_request request,
+static int probe_below(struct planning *p, const struct tilings *tilings, const struct weft_plan_request *request,
 		       uint64_t least)
 {
-	const uint64_t asked = request.budget.bytes[WEFT_TIER_DEVICE];
-	struct weft_plan_refusal refusal;
+	const uint64_t bytes = least - WEFT_PLAN_IO_ALIGN;
 	int result = -ENOSPC;
 
-	if (least - WEFT_PLAN_IO_ALIGN <= asked)
+	if (bytes <= request->budget.bytes[WEFT_TIER_DEVICE])
 		return -ENOSPC;
-	request.budget.bytes[WEFT_TIER_DEVICE] = least - WEFT_PLAN_IO_ALIGN;
-	request.quick = true;
-	request.probe = !request.budget.time_ratio;
-	for (unsigned int i = tilings->count; result == -ENOSPC && i-- > 0;) {
+	for (unsigned int i = tilings->count; result == -ENOSPC && i-- > 0;)
 		if (tilings->working_set[i] < least)
-			result = plan_graph(p, tilings->graph[i], &request, &refusal);
-		weft_plan_free(*p->plan);
-		*p->plan = NULL;
-	}
+			result = probe_budget(p, tilings->graph[i], *request, bytes);
 	return result;
 }
 
@@ -344,10 +345,10 @@ static int refine_least(struct planning *p, const struct weft_plan_request *requ
 
 	/* The smallest tiles are likely to need the least: the others are then soon done with. */
 	for (unsigned int i = tilings.count; !result && i-- > 0;)
-		result = probe_graph(p, tilings.graph[i], *request, tilings.working_set[i], &least->least_device_bytes);
+		result = probe_graph(p, tilings.graph[i], request, tilings.working_set[i], &least->least_device_bytes);
 	/* The search leaves out what it may, but no budget that is all but the least should work. */
 	for (unsigned int pages = 0; !result && pages < MOST_LOWERED; pages++) {
-		result = probe_below(p, &tilings, *request, least->least_device_bytes);
+		result = probe_below(p, &tilings, request, least->least_device_bytes);
 		if (!result)
 			least->least_device_bytes -= WEFT_PLAN_IO_ALIGN;
 	}
