@@ -13,7 +13,7 @@
 #include <xf86drm.h>
 
 /* Where a context's addresses begin: apart from its neighbours', so that another context's address faults. */
-#define FIRST_ADDRESS(context) (((uint64_t)((context) & 15) << 34) + ((uint64_t)1 << 20))
+#define FIRST_ADDRESS(context) (((uint64_t)((context)&15) << 34) + ((uint64_t)1 << 20))
 /* accel minors: /dev/accel/accel0 to 63. */
 #define NODES 64
 
@@ -67,9 +67,9 @@ static bool accepts(const char *spec)
 	return true;
 }
 
-static int query_kernel(const struct drm_device *drm, uint32_t type, void *out, uint32_t bytes)
+int drm_query(const struct drm_device *drm, uint32_t type, uint32_t id, void *out, uint32_t bytes)
 {
-	struct drm_weft_query query = {.type = type, .size = bytes, .pointer = (uintptr_t)out};
+	struct drm_weft_query query = {.type = type, .size = bytes, .pointer = (uintptr_t)out, .id = id};
 
 	return drmIoctl(drm->fd, DRM_IOCTL_WEFT_QUERY, &query) ? -errno : 0;
 }
@@ -77,7 +77,7 @@ static int query_kernel(const struct drm_device *drm, uint32_t type, void *out, 
 static int check_versions(struct drm_device *drm, const char *node)
 {
 	const uint32_t isa_minor = WEFT_ISA_VERSION_MINOR;
-	int result = query_kernel(drm, DRM_WEFT_QUERY_DEVICE, &drm->info, sizeof(drm->info));
+	int result = drm_query(drm, DRM_WEFT_QUERY_DEVICE, 0, &drm->info, sizeof(drm->info));
 
 	if (result)
 		return accel_fail(-result, "%s: cannot query the device: %s", node, strerror(-result));
@@ -163,7 +163,7 @@ static void counters(struct accel_device *device, struct accel_counters *counter
 {
 	struct drm_weft_client_info client = {0};
 
-	if (query_kernel(device->data, DRM_WEFT_QUERY_CLIENT, &client, sizeof(client)))
+	if (drm_query(device->data, DRM_WEFT_QUERY_CLIENT, 0, &client, sizeof(client)))
 		return;
 	for (unsigned int e = 0; e < WEFT_ENGINES; e++) {
 		counters->commands[e] = client.commands[e];

@@ -53,6 +53,10 @@ struct drm_queue {
 	uint64_t succeeded; /* the last job of which it is known that it and all before it succeeded */
 };
 
+/* drm.c */
+/** Ask the kernel for @type of @id, 0 where it has none.  0, or a negative errno value. */
+int drm_query(const struct drm_device *drm, uint32_t type, uint32_t id, void *out, uint32_t bytes);
+
 /* memory.c */
 /** A buffer object, mapped in the context and in this process.  With accel_fail(). */
 int drm_memory_new(struct drm_device *drm, struct drm_context *context, uint64_t bytes, unsigned int flags,

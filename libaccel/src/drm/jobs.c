@@ -130,14 +130,8 @@ static struct weft_fault_record context_fault(struct drm_device *drm, const stru
 					      const struct weft_fault_record *unknown)
 {
 	struct drm_weft_context_info info = {0};
-	struct drm_weft_query query = {
-		.type = DRM_WEFT_QUERY_CONTEXT,
-		.size = sizeof(info),
-		.pointer = (uintptr_t)&info,
-		.id = context->id,
-	};
 
-	if (drmIoctl(drm->fd, DRM_IOCTL_WEFT_QUERY, &query) && errno == ENODEV)
+	if (drm_query(drm, DRM_WEFT_QUERY_CONTEXT, context->id, &info, sizeof(info)) == -ENODEV)
 		drm->device->gone = true;
 	return info.fault.reason ? info.fault : *unknown;
 }
@@ -179,21 +173,16 @@ static void outcome(struct drm_device *drm, const struct accel_job *job, struct 
 	const struct drm_context *context = job->queue->context->data;
 	const struct drm_queue *queue = job->queue->data;
 	const struct drm_stream *stream = job->data;
-	struct drm_weft_queue_info queue_info = {0};
-	struct drm_weft_query query = {
-		.type = DRM_WEFT_QUERY_QUEUE,
-		.size = sizeof(queue_info),
-		.pointer = (uintptr_t)&queue_info,
-		.id = queue->id,
-	};
+	struct drm_weft_queue_info info = {0};
 
 	*fault = *cause = success;
 	if (stream->job <= queue->succeeded)
 		return;
-	if (!drmIoctl(drm->fd, DRM_IOCTL_WEFT_QUERY, &query) && (!queue_info.failed || stream->job < queue_info.failed))
+	if (!drm_query(drm, DRM_WEFT_QUERY_QUEUE, queue->id, &info, sizeof(info)) &&
+	    (!info.failed || stream->job < info.failed))
 		return;
 	/* What follows the first one that failed was cancelled. */
-	*fault = stream->job == queue_info.failed && queue_info.fault.reason ? queue_info.fault : cancelled;
+	*fault = stream->job == info.failed && info.fault.reason ? info.fault : cancelled;
 	*cause = context_fault(drm, context, fault);
 }
 

@@ -25,11 +25,6 @@ static int create(struct drm_device *drm, const struct drm_context *context, uin
 {
 	bool device = flags & ACCEL_DEVICE_MEMORY;
 	struct drm_weft_counters counters = {0};
-	struct drm_weft_query query = {
-		.type = DRM_WEFT_QUERY_COUNTERS,
-		.size = sizeof(counters),
-		.pointer = (uintptr_t)&counters,
-	};
 
 	*bo = (struct drm_weft_bo_create){
 		.size = bytes,
@@ -39,7 +34,7 @@ static int create(struct drm_device *drm, const struct drm_context *context, uin
 	if (!drmIoctl(drm->fd, DRM_IOCTL_WEFT_BO_CREATE, bo))
 		return 0;
 	if (errno == ENOSPC && device) {
-		drmIoctl(drm->fd, DRM_IOCTL_WEFT_QUERY, &query);
+		drm_query(drm, DRM_WEFT_QUERY_COUNTERS, 0, &counters, sizeof(counters));
 		return accel_fail(ENOSPC, "device memory: %llu bytes wanted, %llu of %llu are free",
 				  (unsigned long long)bytes,
 				  (unsigned long long)(drm->info.device_bytes - counters.device_used_bytes),
