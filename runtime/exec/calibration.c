@@ -402,6 +402,33 @@ static const struct weft_measured_command *find(const struct weft_calibration *c
 	return low < calibration->commands && calibration->command[low].key == key ? &calibration->command[low] : NULL;
 }
 
+int weft_command_by_key(const void *a, const void *b)
+{
+	const struct weft_measured_command *x = a, *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+int weft_calibration_add(struct weft_calibration *calibration, const struct weft_measured_command *command,
+			 uint32_t commands)
+{
+	struct weft_measured_command *all;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < calibration->commands; i++)
+		if (!bsearch(&calibration->command[i], command, commands, sizeof(*command), weft_command_by_key))
+			calibration->command[kept++] = calibration->command[i];
+	calibration->commands = kept;
+	all = realloc(calibration->command, ((size_t)kept + commands + 1) * sizeof(*all));
+	if (!all)
+		return weft_fail(ENOMEM, "no memory to measure costs");
+	memcpy(all + kept, command, commands * sizeof(*all));
+	calibration->command = all;
+	calibration->commands += commands;
+	qsort(all, calibration->commands, sizeof(*all), weft_command_by_key);
+	return 0;
+}
+
 bool weft_calibration_covers(const struct weft_calibration *calibration, const struct weft_graph *graph)
 {
 	for (weft_id o = 0; o < graph->operations; o++)

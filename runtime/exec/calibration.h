@@ -99,6 +99,11 @@ int weft_measure_more(struct accel_device *device, struct weft_session *session,
  */
 int weft_measure_tiles(struct accel_device *device, const struct weft_graph *graph,
 		       struct weft_calibration *calibration);
+/** Orders struct weft_measured_command by key, for qsort() and bsearch(). */
+int weft_command_by_key(const void *a, const void *b);
+/** Add @command, each of another key, by ascending keys; what was measured before of these is replaced. */
+int weft_calibration_add(struct weft_calibration *calibration, const struct weft_measured_command *command,
+			 uint32_t commands);
 /** Whether every command of @graph was measured. */
 bool weft_calibration_covers(const struct weft_calibration *calibration, const struct weft_graph *graph);
 

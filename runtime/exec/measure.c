@@ -133,30 +133,13 @@ static int trace_steps(struct samples *s)
 	return result;
 }
 
-static int by_key(const void *a, const void *b)
-{
-	const struct weft_measured_command *x = a, *y = b;
-
-	return x->key < y->key ? -1 : x->key > y->key;
-}
-
-/* Commands of @out that were measured before, unless they are in @found, by ascending key. */
-static void keep_others(struct weft_calibration *out, const struct weft_measured_command *found, uint32_t founds)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < out->commands; i++)
-		if (!bsearch(&out->command[i], found, founds, sizeof(*found), by_key))
-			out->command[kept++] = out->command[i];
-	out->commands = kept;
-}
-
 /* One entry per action, then one per key: the mean of the actions that have it. */
 static int gather_commands(struct samples *s, struct weft_calibration *out)
 {
 	const struct weft_plan *plan = s->session->plan;
-	struct weft_measured_command *command, *all;
+	struct weft_measured_command *command;
 	uint32_t commands = 0, merged = 0;
+	int result;
 
 	s->between = s->clock == WEFT_CLOCK_WALL ? median(s->gap, s->gaps) : 0;
 	command = calloc((size_t)plan->actions + 1, sizeof(*command));
@@ -174,7 +157,7 @@ static int gather_commands(struct samples *s, struct weft_calibration *out)
 			.modelled_seconds = s->modelled[o],
 		};
 	}
-	qsort(command, commands, sizeof(*command), by_key);
+	qsort(command, commands, sizeof(*command), weft_command_by_key);
 	for (uint32_t first = 0, end; first < commands; first = end) {
 		struct weft_measured_command sum = command[first];
 
@@ -183,16 +166,9 @@ static int gather_commands(struct samples *s, struct weft_calibration *out)
 		sum.seconds /= end - first;
 		command[merged++] = sum;
 	}
-	keep_others(out, command, merged);
-	all = realloc(out->command, ((size_t)out->commands + merged + 1) * sizeof(*all));
-	if (all) {
-		memcpy(all + out->commands, command, merged * sizeof(*all));
-		out->command = all;
-		out->commands += merged;
-		qsort(all, out->commands, sizeof(*all), by_key);
-	}
+	result = weft_calibration_add(out, command, merged);
 	free(command);
-	return all ? 0 : weft_fail(ENOMEM, "no memory to measure costs");
+	return result;
 }
 
 static int measure_commands(struct samples *s, struct weft_calibration *out)

@@ -115,13 +115,6 @@ static int run_command(struct bench *bench, const struct weft_graph *graph, weft
 	return 0;
 }
 
-static int by_key(const void *a, const void *b)
-{
-	const struct weft_measured_command *x = a, *y = b;
-
-	return x->key < y->key ? -1 : x->key > y->key;
-}
-
 /* One of each kind of command that was not measured; an operation that has it stands in its seconds. */
 static struct weft_measured_command *unmeasured(const struct weft_calibration *calibration,
 						const struct weft_graph *graph, const struct weft_costs *modelled,
@@ -137,31 +130,16 @@ static struct weft_measured_command *unmeasured(const struct weft_calibration *c
 						    .modelled_seconds = modelled->operation_seconds[o]};
 
 		if (one.modelled_seconds < MOST_SECONDS &&
-		    !bsearch(&one, calibration->command, calibration->commands, sizeof(one), by_key))
+		    !bsearch(&one, calibration->command, calibration->commands, sizeof(one), weft_command_by_key))
 			command[found++] = one;
 	}
 	if (found)
-		qsort(command, found, sizeof(*command), by_key);
+		qsort(command, found, sizeof(*command), weft_command_by_key);
 	for (uint32_t i = 0; i < found; i++)
 		if (!kept || command[kept - 1].key != command[i].key)
 			command[kept++] = command[i];
 	*count = kept;
 	return command;
-}
-
-static int add_commands(struct weft_calibration *calibration, const struct weft_measured_command *command,
-			uint32_t commands)
-{
-	struct weft_measured_command *all =
-		realloc(calibration->command, ((size_t)calibration->commands + commands + 1) * sizeof(*all));
-
-	if (!all)
-		return weft_fail(ENOMEM, "no memory to measure costs");
-	memcpy(all + calibration->commands, command, commands * sizeof(*all));
-	calibration->command = all;
-	calibration->commands += commands;
-	qsort(all, calibration->commands, sizeof(*all), by_key);
-	return 0;
 }
 
 static int measure_graph(struct accel_device *device, const struct weft_graph *graph, double deadline,
@@ -183,7 +161,7 @@ static int measure_graph(struct accel_device *device, const struct weft_graph *g
 	for (; !result && measured < commands && now_seconds() < deadline; measured++)
 		result = run_command(&bench, graph, (weft_id)command[measured].seconds, &command[measured].seconds);
 	if (!result)
-		result = add_commands(calibration, command, measured);
+		result = weft_calibration_add(calibration, command, measured);
 	bench_close(&bench);
 	free(command);
 	weft_costs_clear(&modelled);
