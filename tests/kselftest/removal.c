@@ -32,16 +32,9 @@ FIXTURE(removal)
 static int write_sysfs(const char *name, const char *text)
 {
 	char path[128];
-	int fd, error = 0;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/weft/%s", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno;
-	if (write(fd, text, strlen(text)) < 0)
-		error = errno;
-	close(fd);
-	return error;
+	return weft_write_file(path, text);
 }
 
 FIXTURE_SETUP(removal)

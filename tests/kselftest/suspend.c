@@ -14,18 +14,6 @@ FIXTURE(suspend)
 	struct weft_load load;
 };
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), error = 0;
-
-	if (fd < 0)
-		return errno;
-	if (write(fd, text, strlen(text)) < 0)
-		error = errno;
-	close(fd);
-	return error;
-}
-
 FIXTURE_SETUP(suspend)
 {
 	if (!weft_node())
@@ -33,21 +21,21 @@ FIXTURE_SETUP(suspend)
 	if (access("/sys/power/pm_test", W_OK))
 		SKIP(return, "not root, or a kernel without CONFIG_PM_DEBUG");
 	/* A second is enough for what comes late to show. */
-	write_file("/sys/module/suspend/parameters/pm_test_delay", "1");
+	weft_write_file("/sys/module/suspend/parameters/pm_test_delay", "1");
 	ASSERT_EQ(0, weft_load_setup(&self->load));
 }
 
 FIXTURE_TEARDOWN(suspend)
 {
 	weft_teardown(&self->load.w);
-	write_file("/sys/power/pm_test", "none");
+	weft_write_file("/sys/power/pm_test", "none");
 }
 
 static int sleep_as(const char *state)
 {
-	int error = write_file("/sys/power/pm_test", "devices");
+	int error = weft_write_file("/sys/power/pm_test", "devices");
 
-	return error ?: write_file("/sys/power/state", state);
+	return error ?: weft_write_file("/sys/power/state", state);
 }
 
 static int sleep_once(void)
@@ -75,12 +63,12 @@ TEST_F(suspend, memory_is_saved)
 
 	if (glob("/sys/kernel/debug/accel/*/lose_memory", 0, NULL, &found))
 		SKIP(return, "no debugfs");
-	error = write_file(found.gl_pathv[0], "Y");
+	error = weft_write_file(found.gl_pathv[0], "Y");
 	if (!error)
 		for (size_t at = 0; at < 3 * WEFT_LOAD_MATRIX; at += WEFT_PAGE)
 			memory[at] = (unsigned char)(at / WEFT_PAGE * 7 + 1);
 	error = error ?: sleep_as("mem");
-	write_file(found.gl_pathv[0], "N");
+	weft_write_file(found.gl_pathv[0], "N");
 	globfree(&found);
 	if (error == EINVAL)
 		SKIP(return, "the system only idles");

@@ -17,16 +17,6 @@ FIXTURE(trace)
 	char *text;
 };
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
-
 FIXTURE_SETUP(trace)
 {
 	if (!weft_node())
@@ -34,7 +24,7 @@ FIXTURE_SETUP(trace)
 	if (access("/sys/kernel/tracing/events/weft", F_OK))
 		SKIP(return, "not root, or no tracefs");
 	mkdir(TRACING, 0700);
-	ASSERT_TRUE(write_file(TRACING "/events/weft/enable", "1"));
+	ASSERT_EQ(0, weft_write_file(TRACING "/events/weft/enable", "1"));
 	ASSERT_EQ(0, weft_setup(&self->w));
 	ASSERT_EQ(0, weft_stream_new(&self->w, WEFT_PAGE, STREAM, &self->stream));
 	self->text = calloc(1, 1 << 16);

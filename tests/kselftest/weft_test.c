@@ -95,6 +95,22 @@ bool weft_debugfs(const char *name, char *text, size_t size)
 	return length >= 0;
 }
 
+int weft_write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), error = 0;
+	ssize_t written;
+
+	if (fd < 0)
+		return errno;
+	written = write(fd, text, strlen(text));
+	if (written < 0)
+		error = errno;
+	else if ((size_t)written < strlen(text))
+		error = EIO;
+	close(fd);
+	return error;
+}
+
 int weft_uevents_open(void)
 {
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};

@@ -60,6 +60,8 @@ const char *weft_node(void);
 const char *weft_pci(void);
 /** Reads a file of the device's debugfs folder; false if it is not there. */
 bool weft_debugfs(const char *name, char *text, size_t size);
+/** Writes all of @text to a file that is there; 0 or an errno value. */
+int weft_write_file(const char *path, const char *text);
 /** Listens to the kernel's uevents; -1 if it cannot. */
 int weft_uevents_open(void);
 /** Waits for one that has the variable, "NAME=value"; false if there was none for so long. */
