@@ -12,43 +12,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define MOST_NODES 201
+#include "random_instance.h"
 
-static uint64_t next_random(uint64_t *state)
-{
-	*state = *state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-	return *state >> 33;
-}
-
-/* A chain with skips and its gradients.  Costs are small integers, so that sums are exact. */
-static struct weft_poet_instance *random_instance(uint64_t *random, uint32_t forward)
-{
-	uint32_t nodes = 2 * forward - 1;
-	struct weft_poet_node node[MOST_NODES];
-	struct weft_poet_edge edge[MOST_NODES * 4];
-	struct weft_poet_instance *instance;
-	size_t edges = 0;
-
-	for (uint32_t i = 0; i < nodes; i++)
-		node[i] = (struct weft_poet_node){.bytes = 1 + next_random(random) % 5,
-						  .seconds = (double)(1 + next_random(random) % 5),
-						  .compute_joules = (double)(next_random(random) % 9),
-						  .pageout_joules = (double)(1 + next_random(random) % 4),
-						  .pagein_joules = (double)(1 + next_random(random) % 4)};
-	for (uint32_t i = 1; i < forward; i++) {
-		edge[edges++] = (struct weft_poet_edge){i - 1, i};
-		if (i >= 3 && next_random(random) % 3 == 0)
-			edge[edges++] = (struct weft_poet_edge){i - 3, i};
-	}
-	for (uint32_t i = forward - 1, g = forward; g < nodes; i--, g++) {
-		edge[edges++] = (struct weft_poet_edge){i, g};
-		edge[edges++] = (struct weft_poet_edge){i - 1, g};
-		if (g > forward)
-			edge[edges++] = (struct weft_poet_edge){g - 1, g};
-	}
-	assert_int_equal(weft_poet_build("random", node, nodes, edge, edges, &instance), 0);
-	return instance;
-}
+static const struct random_costs costs = {.most_bytes = 5, .least_page = 1, .pages = 4};
 
 static void prices(struct poet_lives *lives, uint64_t *random)
 {
@@ -104,7 +70,7 @@ static void test_totals(void **state)
 
 	(void)state;
 	for (size_t f = 0; f < sizeof(forwards) / sizeof(forwards[0]); f++) {
-		struct weft_poet_instance *g = random_instance(&random, forwards[f]);
+		struct weft_poet_instance *g = random_chain(&random, forwards[f], costs);
 		struct weft_poet_options options = {.ram_bytes = (g->least_bytes + g->storeall_bytes) / 2,
 						    .time_ratio = 2};
 		struct poet_lives lives;
@@ -179,7 +145,7 @@ static void test_trim(void **state)
 
 	(void)state;
 	for (uint32_t round = 0; round < 40; round++) {
-		struct weft_poet_instance *g = random_instance(&random, 9 + round);
+		struct weft_poet_instance *g = random_chain(&random, 9 + round, costs);
 		struct weft_poet_options options = {.ram_bytes = (g->least_bytes + g->storeall_bytes) / 2};
 		struct weft_poet_schedule *schedule;
 		struct weft_poet_measure measure;
@@ -222,7 +188,7 @@ static void test_replan_is_best(void **state)
 
 	(void)state;
 	for (uint32_t round = 0; round < 60; round++) {
-		struct weft_poet_instance *g = random_instance(&random, 4 + round % 3);
+		struct weft_poet_instance *g = random_chain(&random, 4 + round % 3, costs);
 		struct weft_poet_options options = {.ram_bytes = g->least_bytes + next_random(&random) % 4};
 		struct poet_lives lives;
 		uint64_t *life;

@@ -14,15 +14,11 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "random_instance.h"
+
 #define MOST_FORWARD 6
 #define MOST_NODES (2 * MOST_FORWARD - 1)
 #define MOST_CELLS 64
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state = *state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-	return *state >> 33;
-}
 
 /* Columns of R, S, D, MI, MO (0..4), of the level U and of FREE per edge, each per stage. */
 struct milp {

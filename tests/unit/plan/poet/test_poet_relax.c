@@ -16,44 +16,11 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "random_instance.h"
+
 #define FORWARD 9
 #define NODES (2 * FORWARD - 1)
 #define ROUNDS 6
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state = *state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-	return *state >> 33;
-}
-
-/* A chain with skips and its gradients, in the manner of POET. */
-static struct weft_poet_instance *random_instance(uint64_t *random)
-{
-	struct weft_poet_node node[NODES];
-	struct weft_poet_edge edge[NODES * 4];
-	struct weft_poet_instance *instance;
-	size_t edges = 0;
-
-	for (uint32_t i = 0; i < NODES; i++)
-		node[i] = (struct weft_poet_node){.bytes = 1 + next_random(random) % 4,
-						  .seconds = (double)(1 + next_random(random) % 5),
-						  .compute_joules = (double)(next_random(random) % 9),
-						  .pageout_joules = (double)(4 + next_random(random) % 19),
-						  .pagein_joules = (double)(4 + next_random(random) % 19)};
-	for (uint32_t i = 1; i < FORWARD; i++) {
-		edge[edges++] = (struct weft_poet_edge){i - 1, i};
-		if (i >= 3 && next_random(random) % 3 == 0)
-			edge[edges++] = (struct weft_poet_edge){i - 3, i};
-	}
-	for (uint32_t i = FORWARD - 1, g = FORWARD; g < NODES; i--, g++) {
-		edge[edges++] = (struct weft_poet_edge){i, g};
-		edge[edges++] = (struct weft_poet_edge){i - 1, g};
-		if (g > FORWARD)
-			edge[edges++] = (struct weft_poet_edge){g - 1, g};
-	}
-	assert_int_equal(weft_poet_build("random", node, NODES, edge, edges, &instance), 0);
-	return instance;
-}
 
 static bool bit(const struct weft_poet_schedule *s, const uint64_t *matrix, uint32_t t, uint32_t i)
 {
@@ -262,7 +229,8 @@ static void test_schedules_are_solutions(void **state)
 
 	(void)state;
 	for (uint32_t round = 0; round < 8; round++) {
-		struct weft_poet_instance *g = random_instance(&random);
+		struct weft_poet_instance *g = random_chain(
+			&random, FORWARD, (struct random_costs){.most_bytes = 4, .least_page = 4, .pages = 19});
 
 		for (uint64_t ram = g->least_bytes; ram < g->storeall_bytes; ram++)
 			for (uint32_t stride = 1; stride <= 4; stride++) {

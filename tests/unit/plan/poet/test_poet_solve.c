@@ -17,13 +17,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define MOST 6
+#include "random_instance.h"
 
-static uint64_t next_random(uint64_t *state)
-{
-	*state = *state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-	return *state >> 33;
-}
+#define MOST 6
 
 /* Level of one stage by the rules; UINT64_MAX if an input is missing. */
 static uint64_t stage_peak(const struct weft_poet_instance *g, uint32_t t, uint32_t s, uint32_t r, uint32_t next)
